@@ -3,7 +3,7 @@ ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
 ARG PIP_INDEX_URL=https://pypi.org/simple
-# cpu, or cuda with its libraries; it is the provider that serves.
+# cpu, or cuda with its libraries: the provider for serving.
 ARG PROVIDER=cpu
 ENV PATH=/opt/build/bin:${PATH} PIP_INDEX_URL=${PIP_INDEX_URL} PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY deploy/locks /locks
@@ -39,7 +39,7 @@ LABEL org.opencontainers.image.title="Vouch server" \
       org.opencontainers.image.description="Serves image classifiers that have vouched for their accuracy, over gRPC." \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# A volume that is mounted there for the first time takes this folder's owner.
+# A new volume that is mounted here gets this folder's owner.
 RUN groupadd --gid 10001 vouch \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin vouch \
  && install --directory --owner 10001 --group 10001 /models /work

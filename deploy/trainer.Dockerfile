@@ -1,9 +1,9 @@
-# Vouch's trainer: a batch job that fits a classifier and publishes it into /models.
+# Vouch's trainer: a batch job that trains a classifier and publishes it to /models.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
 ARG PIP_INDEX_URL=https://pypi.org/simple
-# Where torch comes from: builds of one version differ, so it is pinned by version and all else by hash.
+# The index for torch. Builds of one version differ, so torch is pinned by version, and all other packages by hash.
 ARG TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu
 ARG TORCH_VERSION=2.13.0
 ENV PATH=/opt/build/bin:${PATH} PIP_INDEX_URL=${PIP_INDEX_URL} PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -39,7 +39,7 @@ LABEL org.opencontainers.image.title="Vouch trainer" \
       org.opencontainers.image.description="Fits an image classifier, counts its claim, and publishes both as a bundle." \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# The server's user: what one writes the other reads. A volume that is mounted for the first time takes its folder's owner.
+# The same user as the server's, so that each can read the other's files. A new volume gets the owner of its folder.
 RUN groupadd --gid 10001 vouch \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin vouch \
  && install --directory --owner 10001 --group 10001 /models /cache /data

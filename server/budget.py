@@ -1,8 +1,8 @@
-"""One budget of bytes for a worker: all that its callers make it hold, taken before it is allocated.
+"""A worker's budget of bytes for its callers: memory is taken from it before it is allocated.
 
-Everything is held under a kind, and images that wait for a model under that model. Each kind and each model has a part
-that nobody else can take from it; the rest is common, and whoever comes first has it. What is held is never more than
-the whole. Belongs to one event loop: other threads take nothing themselves.
+Every byte is taken for a kind of use, or for a model's queue. Each kind and each model has a reserved part; the rest is
+common, first come, first served. The total never exceeds the budget. Belongs to one event loop: other threads take
+nothing themselves.
 """
 
 import sys
@@ -14,55 +14,55 @@ from vouch.server.errors import InvalidRequest, Overloaded
 
 Kind = Literal["received", "inflated", "decoded", "decoding", "answers", "evaluated"]
 QUEUED = "queued"
-"""The kind of images that wait for a model."""
+"""The kind for images that wait for a model."""
 WORDS = {
     "received": "requests",
-    "inflated": "compressed requests, inflated",
+    "inflated": "decompressed requests",
     "decoded": "image files and their images",
-    "decoding": "what decoding an image takes",
-    "answers": "answers that are not written yet",
+    "decoding": "memory for decoding an image",
+    "answers": "unwritten answers",
     "evaluated": "images of validation splits",
 }
 FREE_BYTES = 4096
-"""What is smaller is not counted: to count costs time, and the calls of a worker at once are bounded."""
+"""Smaller amounts are not counted: counting takes time, and the number of concurrent calls is limited."""
 
 
 class Budget:
-    """A number of bytes, of which every kind of use and every model takes a share."""
+    """A number of bytes, divided into shares for every kind of use and every model."""
 
     def __init__(self, total_bytes: int, kinds: Iterable[Kind] = ()) -> None:
         """
         Args:
-            kinds: of use, beside the models. With any, half of all bytes are common, each kind has a 32nd for itself,
-                and the models share the rest; with none, the models share all of it.
+            kinds: kinds of use, in addition to the models. With kinds, half of all bytes are common, each kind has a
+                32nd reserved, and the models share the rest; without kinds, the models share all bytes.
         """
         self.total_bytes = total_bytes
         self.held = 0
-        """Bytes, under all kinds."""
+        """Bytes in use, of all kinds."""
         self._own_part = total_bytes // 32
         self.kinds = {kind: Share(self, WORDS[kind], self._own_part) for kind in kinds}
         common = total_bytes // 2 if self.kinds else 0
         self._for_models = total_bytes - common - self._own_part * len(self.kinds)
         self._models: set[Share] = set()
         self._ended: set[Share] = set()
-        """Models' that take no more and still hold some."""
+        """Shares of ended models that still have bytes in use."""
         self.claimed = self._own_part * len(self.kinds)
-        """What is held, and what may yet be taken out of parts."""
+        """Bytes in use, plus what is left of the reserved parts."""
 
     def share(self) -> "Share":
-        """Another model's, for the images that wait for it."""
+        """A share for another model's queue."""
         share = Share(self, "images that wait for this model", 0)
         self._models.add(share)
         self._divide()
         return share
 
     def held_by_kind(self) -> dict[str, int]:
-        """Kind -> bytes."""
+        """Kind -> bytes in use."""
         queued = sum(share.held for share in self._models | self._ended)
         return {**{kind: share.held for kind, share in self.kinds.items()}, QUEUED: queued}
 
     def forget(self, share: "Share") -> None:
-        """A model that takes no more; what it holds it still gives back."""
+        """Ends a model's share; bytes in use can still be given back."""
         self._models.discard(share)
         share.part = 0
         if share.held:
@@ -70,7 +70,7 @@ class Budget:
         self._divide()
 
     def let_go(self, share: "Share") -> None:
-        """It holds nothing any more."""
+        """Removes an ended share with no bytes in use."""
         self._ended.discard(share)
 
     def _divide(self) -> None:
@@ -81,21 +81,21 @@ class Budget:
 
 
 class Share:
-    """What is held of a budget by one kind of use, or by one model's queue."""
+    """A budget's share for one kind of use, or for one model's queue."""
 
     def __init__(self, budget: Budget, what: str, part: int) -> None:
         self._budget = budget
         self._what = what
         self.part = part
-        """Bytes that nobody else can take from it."""
+        """Reserved bytes."""
         self.held = 0
-        """Bytes."""
+        """Bytes in use."""
 
     def take(self, count: int, own: int = 0) -> bool:
-        """Holds so many bytes more, if there is room for them.
+        """Takes more bytes; returns whether there was room for them.
 
         Args:
-            own: what the same call holds already. If nobody else holds anything, whatever fits the whole may be held.
+            own: bytes that the same call has in use. If no other call has any, it may use the whole budget.
         """
         budget, part, wanted = self._budget, self.part, self.held + count
         held = budget.held + count
@@ -110,30 +110,30 @@ class Share:
         return True
 
     def require(self, count: int, own: int = 0) -> None:
-        """The same.
+        """As `take`, but raises if there is no room.
 
         Raises:
-            InvalidRequest: they and what the same call holds are more than the whole budget.
-            Overloaded: they do not fit now; none of them is held.
+            InvalidRequest: together with the call's own bytes, they are more than the whole budget.
+            Overloaded: they do not fit now; none is taken.
         """
         if not self.take(count, own):
             raise self.refusal(count, own)
 
     def refusal(self, count: int, own: int = 0) -> InvalidRequest | Overloaded:
-        """Why so many bytes more are not taken."""
+        """The error for bytes that do not fit."""
         total, held = self._budget.total_bytes, self._budget.held
         if count + own > total:
-            beside = f" beside the {own:,} that this call holds" if own else ""
+            beside = f" in addition to this call's {own:,}" if own else ""
             return InvalidRequest(
-                f"{count:,} bytes ({self._what}){beside} can never fit: a worker holds at most {total:,} for callers"
+                f"{count:,} bytes ({self._what}){beside} can never fit: the limit of a worker is {total:,}"
             )
         return Overloaded(
-            f"{count:,} bytes more ({self._what}) do not fit: this worker holds {held:,} bytes for its callers, "
-            f"{self.held:,} of them {self._what}, and at most {total:,}"
+            f"{count:,} more bytes ({self._what}) do not fit now: this worker uses {held:,} bytes for its callers, "
+            f"{self.held:,} of them for {self._what}, and the limit is {total:,}"
         )
 
     def give_back(self, count: int) -> None:
-        """The opposite of `take`."""
+        """Gives bytes back."""
         budget, part, before = self._budget, self.part, self.held
         self.held -= count
         budget.held -= count
@@ -143,21 +143,21 @@ class Share:
             budget.let_go(self)
 
     def end(self) -> None:
-        """The model takes no more."""
+        """Ends a model's share."""
         self._budget.forget(self)
 
 
 def worker_budget(total_bytes: int) -> Budget:
-    """The one that all callers of a worker share, with every kind of use."""
+    """The budget of a worker, with every kind of use."""
     return Budget(total_bytes, get_args(Kind))
 
 
 UNBOUNDED = worker_budget(sys.maxsize)
-"""Where nobody counts."""
+"""A budget without a limit."""
 
 
 class Hold:
-    """What a worker holds for one call, or for one request of a stream, of every kind; all of it is given back once."""
+    """The bytes in use for one call, or for one request of a stream, of all kinds; `end` gives them back."""
 
     __slots__ = ("_budget", "_taken", "bytes")
 
@@ -165,20 +165,20 @@ class Hold:
         self._budget = budget
         self._taken: dict[Kind, int] | None = None
         self.bytes = 0
-        """Of all kinds."""
+        """Bytes in use, of all kinds."""
 
     @property
     def budget_bytes(self) -> int:
-        """Of the whole budget."""
+        """Size of the whole budget."""
         return self._budget.total_bytes
 
     def take(self, kind: Kind, count: int) -> None:
-        """So many bytes more, until `end`. Raises as `Share.require`; what was held before is held on."""
+        """Takes more bytes, until `end`. Raises as `Share.require`; earlier bytes stay in use."""
         if not self.takes(kind, count):
             raise self.refusal(kind, count)
 
     def takes(self, kind: Kind, count: int) -> bool:
-        """The same; whether there was room for them."""
+        """As `take`, but returns whether there was room."""
         if not self._budget.kinds[kind].take(count, self.bytes):
             return False
         taken = self._taken
@@ -190,28 +190,28 @@ class Hold:
         return True
 
     def refusal(self, kind: Kind, count: int) -> InvalidRequest | Overloaded:
-        """Why so many bytes more are not taken."""
+        """The error for bytes that do not fit."""
         return self._budget.kinds[kind].refusal(count, self.bytes)
 
     def cover(self, kind: Kind, count: int) -> None:
-        """So many bytes of this kind in all, until `end`: what is held of it already counts. Raises as `take`."""
+        """Takes bytes until this kind has `count` in total. Raises as `take`."""
         held = self._taken.get(kind, 0) if self._taken else 0
         if count > held:
             self.take(kind, count - held)
 
     def give_back(self, kind: Kind, count: int) -> None:
-        """Some of it before the end."""
+        """Gives some bytes back before the end."""
         if self._taken is not None:
             self._taken[kind] -= count
             self.bytes -= count
             self._budget.kinds[kind].give_back(count)
 
     def another(self) -> "Hold":
-        """Of the same budget, with nothing in it."""
+        """A new, empty hold on the same budget."""
         return Hold(self._budget)
 
     def end(self) -> None:
-        """All of it; what is taken afterwards is given back by the next `end`."""
+        """Gives all bytes back; bytes taken later need another `end`."""
         if (taken := self._taken) is None:
             return
         self._taken, self.bytes = None, 0

@@ -1,5 +1,5 @@
-"""`vouch serve`, `vouch verify` and `vouch sign`: each loads what it needs, `vouch serve` while what it has started
-loads too. Imports nothing large.
+"""`vouch serve`, `vouch verify` and `vouch sign`. Each loads only what it needs. `vouch serve` starts a process first,
+so that both load at the same time. Imports nothing large.
 """
 
 import signal
@@ -9,12 +9,12 @@ from vouch.cli.loading import loading
 
 
 def serve(arguments: Sequence[str]) -> int:
-    """Serves a models folder until it is told to stop; returns the exit code."""
+    """Serves a models folder until it is stopped; returns the exit code."""
     import uvloop  # noqa: PLC0415 - signing needs no server
 
-    from vouch.server.logs import start_log  # noqa: PLC0415 - likewise
+    from vouch.server.logs import start_log  # noqa: PLC0415 - as above
 
-    start_log()  # first: where standard error is closed, what is opened next must not get its number
+    start_log()  # first: if standard error is closed, no other file may get its descriptor
     return uvloop.run(_serve(arguments))
 
 
@@ -25,16 +25,16 @@ async def _serve(arguments: Sequence[str]) -> int:
     try:
         if not {"-h", "--help"} & set(arguments):
             await ahead.start()
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # the event loop's waits until all is loaded
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # the event loop's would wait until all is loaded
         with loading():
-            from vouch.server.supervisor.command import serve  # noqa: PLC0415 - what is ahead loads at the same time
+            from vouch.server.supervisor.command import serve  # noqa: PLC0415 - the probe loads at the same time
         return await serve(arguments, ahead)
     finally:
         await ahead.end()
 
 
 def verify(arguments: Sequence[str]) -> int:
-    """Recounts a bundle; returns the exit code: 1 where it does not reproduce its claim."""
+    """Recounts a bundle; returns the exit code: 1 if it does not reproduce its claim."""
     with loading():
         from vouch.server.model.command import verify  # noqa: PLC0415 - `vouch serve` starts sooner without
     return verify(arguments)

@@ -1,4 +1,4 @@
-"""The cores that this process really has, which in a container are not the host's, and how its threads share them."""
+"""The cores available to this process, which in a container are not all of the host's, and how threads use them."""
 
 import os
 from contextlib import suppress
@@ -21,42 +21,42 @@ def available_cores(quota_file: Path = CGROUP_QUOTA) -> int:
 
 
 def shares(workers: int, cores: int) -> list[frozenset[int]]:
-    """The numbers of the cores that each worker may keep to, none of them another's.
+    """The numbers of the cores to which each worker is pinned; no core is shared.
 
     Args:
-        cores: of one worker.
+        cores: number of cores of one worker.
 
     Raises:
-        StartFailed: there are not so many.
+        StartFailed: there are too few cores.
     """
     numbers = sorted(os.sched_getaffinity(0))
     if len(numbers) < workers * cores:
         raise StartFailed(
-            f"--pin-workers takes {cores} of the cores for each of {workers} workers, and there are {len(numbers)}"
+            f"--pin-workers needs {workers * cores} cores, {cores} per worker, and there are only {len(numbers)}"
         )
     return [frozenset(numbers[place * cores : (place + 1) * cores]) for place in range(workers)]
 
 
 def keep_to(cores: frozenset[int]) -> None:
-    """From now on all threads of this process, and those that they start, run on these cores alone."""
+    """Pins all threads of this process, and those they start, to these cores."""
     while sum(_move(int(thread.name), cores) for thread in Path("/proc/self/task").iterdir()):
-        pass  # one that was elsewhere may have started another meanwhile
+        pass  # a thread that was just pinned may have started another one before
 
 
 def interrupt_nobody(name: str) -> None:
-    """From now on this process's threads of this name, when they wake, let the thread finish that runs on their core.
+    """Makes this process's threads of this name not preempt other threads when they wake.
 
-    They keep their share of the cores (Linux's SCHED_BATCH, which needs no privilege). A system that does not allow it
-    goes on as it was.
+    They keep their share of the cores (Linux's SCHED_BATCH, which needs no privilege). Does nothing if the system does
+    not allow it.
     """
-    for thread in Path("/proc/self/task").glob("*"):  # of which a system other than Linux has none
-        with suppress(OSError):  # it has ended, or that is not allowed here
+    for thread in Path("/proc/self/task").glob("*"):  # empty on systems other than Linux
+        with suppress(OSError):  # it has ended, or the system does not allow it
             if (thread / "comm").read_text().strip() == name:
                 os.sched_setscheduler(int(thread.name), os.SCHED_BATCH, os.sched_param(0))
 
 
 def _move(thread: int, cores: frozenset[int]) -> bool:
-    """Whether the thread was elsewhere before."""
+    """Pins a thread; returns whether it was not pinned so before."""
     try:
         if os.sched_getaffinity(thread) == cores:
             return False

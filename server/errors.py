@@ -1,14 +1,14 @@
-"""What can go wrong in serving, as facts. No status codes here: `rpc/status.py` maps each error to one.
+"""The errors of serving, without status codes: `rpc/status.py` maps each error to one.
 
 A `DomainError` is expected and its message is meant for the caller; any other exception is a bug.
 """
 
 QUOTED = 200
-"""Signs of a caller's text that an error quotes."""
+"""Most characters of a caller's text quoted in an error."""
 
 
 def quoted(value: object) -> str:
-    """A caller's value as an error quotes it; of a text that may have millions of signs, the beginning."""
+    """A caller's value for an error; only the beginning of a long text."""
     return f"{value[:QUOTED]!r}..." if isinstance(value, str) and len(value) > QUOTED else repr(value)
 
 
@@ -17,23 +17,23 @@ class DomainError(Exception):
 
 
 class InvalidRequest(DomainError):
-    """The caller's fault: says what was expected and what came."""
+    """The caller's fault; the message has what was expected and what came."""
 
 
 class UnknownModel(DomainError):
-    """No model, or no version of it, under this name."""
+    """There is no model of this name, or no such version of it."""
 
 
 class NotReady(DomainError):
-    """Nothing has vouched for itself under this name yet; the same call may succeed later."""
+    """No verified version is served under this name yet; the same call may succeed later."""
 
 
 class Closed(DomainError):
-    """The server is draining; another one may answer."""
+    """The server is draining; another server may answer."""
 
 
 class Overloaded(DomainError):
-    """The queue is full; nothing was enqueued."""
+    """A queue or the budget is full; nothing was enqueued."""
 
 
 class DeadlineExpired(DomainError):
@@ -41,48 +41,48 @@ class DeadlineExpired(DomainError):
 
 
 class ModelFailed(DomainError):
-    """The session raised, or returned another number of rows; other batches are unaffected."""
+    """The session raised, or returned a wrong number of rows; other batches are unaffected."""
 
 
 class UnusableAnswer(DomainError):
-    """The model's values for an image are not finite or no probabilities; other images of the batch are unaffected."""
+    """The model's values for an image are not finite or are no probabilities; other images are unaffected."""
 
 
 class MessageTooLarge(DomainError):
-    """A message is longer than this server takes, or sends."""
+    """A message is over this server's limit."""
 
 
 class Unsupported(DomainError):
-    """No such method, or a part of a protocol that this server has not."""
+    """There is no such method, or the server does not support this part of a protocol."""
 
 
 class UnsupportedMedia(DomainError):
-    """A body of a kind, or compressed in a way, that is not read here."""
+    """A body whose media type or encoding is not supported."""
 
 
 class LoadNotAllowed(DomainError):
-    """What is served is decided by the models folder, not by callers."""
+    """The models folder decides what is served, not callers."""
 
 
 class CountsUnknown(DomainError):
-    """What all workers counted could not be had in time."""
+    """The counts of all workers were not available in time."""
 
 
 class BundleGone(DomainError):
-    """What is served no longer lies on disk as it was published."""
+    """A served bundle is no longer on disk as published."""
 
 
 class Refused(DomainError):
-    """A version could not vouch for itself; the message is the reason."""
+    """A version failed its verification; the message is the reason."""
 
 
 class Incomplete(Refused):
-    """A version's folder is not whole; it may be where somebody is still copying it."""
+    """A version's folder is incomplete; it may still be being copied."""
 
 
 class Undecided(DomainError):
-    """A version could not be looked at now; it says nothing about the version, and is tried again."""
+    """A version could not be verified now, through no fault of its own; it is tried again."""
 
 
 class StartFailed(DomainError):
-    """The server cannot start as it was asked to."""
+    """The server cannot start with these settings."""

@@ -1,4 +1,4 @@
-"""The end of a process, for certain: also where a thread never returns, from a run or from a disk that is away."""
+"""Ends a process for certain, even if a thread never returns from a run or an unreachable disk."""
 
 import logging
 import os
@@ -10,7 +10,7 @@ log = logging.getLogger("vouch.server")
 
 
 def end_within(seconds: float) -> None:
-    """Ends this process with code 1 after so long, unless it has ended by itself before."""
+    """Ends this process with code 1 after this time, unless it has ended before."""
     timer = threading.Timer(seconds, _end, (seconds,))
     timer.daemon = True
     timer.start()
@@ -18,7 +18,7 @@ def end_within(seconds: float) -> None:
 
 def _end(seconds: float) -> None:
     log.error(
-        "process %d has not ended within %g s of the time when it should, and is ended",
+        "process %d did not end within %g s and is ended by force",
         *(os.getpid(), seconds),
         extra=event("ended_by_force"),
     )

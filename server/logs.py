@@ -1,4 +1,4 @@
-"""How the server's log is written: one line an event on standard error, JSON unless a person is looking at it.
+"""Writes the server's log: one line per event on standard error, as JSON unless that is a terminal.
 
     log.info("%s is served", bundle, extra=event("served", model="mnist", version=3))
 
@@ -17,14 +17,14 @@ from vouch.cli.printable import printable
 from vouch.server.repeats import Repeats
 
 BEGINNING = 40
-"""Signs of a library's message by which it is known again; what follows may be different each time."""
+"""First characters of a library's message by which a repetition is recognised; the rest may differ."""
 FOR_PEOPLE = "%(asctime)s %(levelname)s %(message)s"
 
 
 def start_log() -> None:
-    """Has this process write its log to standard error, from now on; into nothing where that is closed."""
+    """Makes this process write its log to standard error; to nothing if that is closed."""
     if sys.stderr is None:
-        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - and what is opened next does not get its number
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - takes the descriptor, so that no other file gets it
     handler = logging.StreamHandler()
     handler.setFormatter(PeopleFormatter(FOR_PEOPLE) if is_for_people() else JsonFormatter())
     handler.addFilter(Bounded())
@@ -37,17 +37,17 @@ def is_for_people() -> bool:
 
 
 def event(name: str, **fields: Any) -> dict[str, Any]:
-    """What is passed as `extra`: what happened, in one word that does not change, and its values.
+    """The `extra` of a log record: the event's name, which never changes, and its fields.
 
     Args:
-        fields: what JSON can hold; anything else becomes its text.
+        fields: values for JSON; anything else becomes its text.
     """
     return {"event": {"event": name, **fields}}
 
 
 class Bounded(logging.Filter):
-    """Has libraries repeat themselves once in some seconds only: what they warn of may be any caller's doing. Our own
-    records are written where they are bounded.
+    """Limits repeated messages of libraries to one in some seconds, because any caller may cause them. Our own messages
+    are limited where they are logged.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Bounded(logging.Filter):
         self._repeats = Repeats()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Adds to a message how many were left out before it."""
+        """Whether to write a record; adds to its message how many were left out before."""
         if record.name.split(".")[0] == "vouch":
             return True
         noted = self._repeats.note((record.name, record.levelno, str(record.msg)[:BEGINNING]))
@@ -65,7 +65,7 @@ class Bounded(logging.Filter):
 
 
 class PeopleFormatter(logging.Formatter):
-    """A record on one line, and its traceback below."""
+    """Formats a record as one line, with its traceback below."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's
         return printable(super().formatMessage(record))
@@ -75,10 +75,10 @@ class PeopleFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one line of JSON: time (UTC), level, event, message, the event's fields, and the traceback."""
+    """Formats a record as one line of JSON: time (UTC), level, event, message, the event's fields, the traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """A record without an event is called "log"."""
+        """The line; a record without an event has the event "log"."""
         happened = {"event": "log", **getattr(record, "event", {})}
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -89,4 +89,4 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str).replace("\x7f", "\\u007f")  # the one sign of ASCII that JSON lets pass
+        return json.dumps(line, default=str).replace("\x7f", "\\u007f")  # the only control character left unescaped

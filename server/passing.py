@@ -1,5 +1,5 @@
-"""Whether what went wrong may be over a moment later: then it says nothing about the version that could not be read or
-loaded, and is tried again. Everything else is decided: another try would end the same way.
+"""Whether an error may be temporary: then it is no fault of the version, which is tried again. Any other error is
+final: another try would fail in the same way.
 """
 
 import errno
@@ -7,19 +7,19 @@ from collections.abc import Iterator
 
 PASSING_ERRNOS = frozenset(
     (
-        *(errno.EIO, errno.ESTALE, errno.ETIMEDOUT),  # a disk that is away
-        *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN),  # something is short
+        *(errno.EIO, errno.ESTALE, errno.ETIMEDOUT),  # a disk is unreachable
+        *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN),  # a resource is exhausted
     )
 )
 NO_THREAD = "can't start new thread"
-"""Python's words where the system gives it no thread more; the type, RuntimeError, says nothing."""
+"""Python's message when the system cannot start another thread; the type, RuntimeError, is not specific."""
 
 NO_MEMORY = ("bad_alloc", "Failed to allocate memory")
-"""C++'s and ONNX Runtime's words for what is Python's MemoryError; their types say nothing either."""
+"""C++'s and ONNX Runtime's messages for Python's MemoryError; their types are not specific either."""
 
 
 def is_passing(err: BaseException) -> bool:
-    """Whether it, or what it was raised from, is want of memory, of threads or of file descriptors, or a disk away."""
+    """Whether an error, or a cause of it, is a lack of memory, threads or descriptors, or an unreachable disk."""
     return any(_is_passing(one) for one in _causes(err))
 
 
@@ -32,7 +32,7 @@ def _is_passing(err: BaseException) -> bool:
 
 
 def _causes(err: BaseException) -> Iterator[BaseException]:
-    """The error, what it was raised from, and so on; each once, whatever they are chained to."""
+    """The error and its causes; each once, even in a cycle."""
     seen: set[int] = set()
     cause: BaseException | None = err
     while cause is not None and id(cause) not in seen:

@@ -1,4 +1,4 @@
-"""What callers can make happen as often as they like is logged at a bounded rate: once, then a count now and then."""
+"""Limits the rate of log records that callers can cause: one in some seconds, with a count of those left out."""
 
 import secrets
 import threading
@@ -7,29 +7,29 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 EVERY_S = 10.0
-"""A kind of record is written once in so long."""
+"""A kind of record is written at most once in this time."""
 MAX_KINDS = 256
-"""That are remembered; whoever makes up more of them begins anew."""
+"""Most kinds that are remembered; with more, all are forgotten."""
 
 
 @dataclass(frozen=True)
 class Noted:
-    """What becomes of a record."""
+    """Whether a record is written, and its id."""
 
     written: bool
     error_id: str
-    """Of the record of its kind that was written last, which is this one where it is."""
+    """Id of the last written record of its kind, which may be this one."""
     left_out: int
-    """Records of its kind that were not written since the one before."""
+    """Number of records of its kind that were left out since the last written one."""
 
     @property
     def left_out_in_words(self) -> str:
-        """For the end of a message; empty where none were."""
-        return f"; {self.left_out:,} more like it were left out here" if self.left_out else ""
+        """For the end of a message; empty if none were left out."""
+        return f"; {self.left_out:,} similar messages were left out" if self.left_out else ""
 
 
 class Repeats:
-    """Knows the kinds of late. Its methods may be called from any thread."""
+    """Remembers recent kinds of records. Its methods may be called from any thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -37,7 +37,7 @@ class Repeats:
         self._kinds: dict[Hashable, tuple[float, str, int]] = {}
 
     def note(self, kind: Hashable) -> Noted:
-        """Whether a record of this kind is written now."""
+        """Notes a record of this kind; the result states whether to write it."""
         with self._lock:
             return self._note(kind, self._clock())
 
@@ -53,5 +53,5 @@ class Repeats:
         return Noted(True, error_id, left_out)
 
     def forget(self) -> None:
-        """All kinds."""
+        """Forgets all kinds."""
         self._kinds.clear()

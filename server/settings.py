@@ -12,7 +12,7 @@ Provider = Literal["cpu", "cuda"]
 Transport = Literal["h2corn", "grpcio"]
 MAX_BATCH_SIZE = 65_536
 CONNECTION_AGE_S = 600.0
-"""With several workers, where nothing else is said."""
+"""The default with several workers."""
 ORIGIN = re.compile(r"https?://[^/\s?#@]+")
 PIN = re.compile(r"[^=]+=[1-9][0-9]{0,8}")
 LEFT = ("envoy", "auto")
@@ -20,12 +20,12 @@ LEFT = ("envoy", "auto")
 
 
 class RuntimeSettings(CommandSettings):
-    """How a graph is run: the same for serving and for verifying, or the recount would vouch for another path."""
+    """How a graph is run: the same for serving and verifying, or the recount would prove another path."""
 
     table: ClassVar = "serve"
     removed: ClassVar = {
-        "max_lost_answers": "answers are held against the claimed ones one by one now; --max-differing is the share of "
-        "images that may differ, 0.001 unless you say otherwise"
+        "max_lost_answers": "answers are now compared with the claimed ones one by one; use --max-differing, the share "
+        "of images that may differ, 0.001 by default"
     }
 
     provider: Provider = "cpu"
@@ -121,7 +121,7 @@ class ServeSettings(RuntimeSettings):
     @field_validator("host")
     @classmethod
     def _a_host_alone(cls, value: str) -> str:
-        """Without the brackets of an IPv6 address, which only a port behind it needs."""
+        """The host without the brackets of an IPv6 address, which only a port after it needs."""
         host = value.strip()
         if host.startswith("[") and host.endswith("]"):
             host = host[1:-1]
@@ -131,14 +131,14 @@ class ServeSettings(RuntimeSettings):
             raise ValueError("expected a name or an address, such as localhost, 0.0.0.0 or ::1")
         if host.count(":") == 1:
             name, _, port = host.partition(":")
-            raise ValueError(f"expected a host alone; did you mean --host {name} --port {port}?")
+            raise ValueError(f"expected only a host; did you mean --host {name} --port {port}?")
         return host
 
     @field_validator("transport", mode="before")
     @classmethod
     def _a_transport_of_today(cls, value: object) -> object:
         if value in LEFT:
-            raise ValueError(f"{value} has left: h2corn has taken its place and is the default; leave --transport out")
+            raise ValueError(f"{value} was removed: h2corn replaces it and is the default; leave --transport out")
         return value or None
 
     @field_validator("allow_origin")
@@ -146,7 +146,7 @@ class ServeSettings(RuntimeSettings):
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for one in value:
             if one != "*" and not ORIGIN.fullmatch(one.lower()):
-                raise ValueError("--allow-origin takes SCHEME://HOST or SCHEME://HOST:PORT, or *; without a path")
+                raise ValueError("--allow-origin expects SCHEME://HOST or SCHEME://HOST:PORT without a path, or *")
         return tuple(one.lower() for one in value)
 
     @field_validator("tls_certificate", "tls_key", "tls_client_ca")
@@ -159,14 +159,14 @@ class ServeSettings(RuntimeSettings):
     def _names_and_versions(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for one in value:
             if not PIN.fullmatch(one):
-                raise ValueError("--pin takes NAME=VERSION, such as digits=3")
+                raise ValueError("--pin expects NAME=VERSION, such as digits=3")
         if len({one.partition("=")[0] for one in value}) < len(value):
             raise ValueError("--pin names a model twice")
         return value
 
     @property
     def connection_age_s(self) -> float:
-        """Of a connection, at most; 0: no limit. To connect again may take a second, so one worker asks nobody to."""
+        """Largest age of a connection; 0: no limit, as with one worker, because reconnecting may take a second."""
         if self.max_connection_age_s is None:
             return CONNECTION_AGE_S if self.workers > 1 else 0.0
         return self.max_connection_age_s
@@ -182,10 +182,10 @@ class ServeSettings(RuntimeSettings):
             given, missing = "--tls-certificate", "--tls-key"
             if self.tls_certificate is None:
                 given, missing = missing, given
-            raise ValueError(f"{given} is given and {missing} is missing: TLS takes a certificate and its key")
+            raise ValueError(f"{given} is given and {missing} is missing: TLS needs a certificate and its key")
         if self.tls_client_ca is not None and self.tls_certificate is None:
             raise ValueError(
-                "--tls-client-ca is given, --tls-certificate and --tls-key are missing: TLS takes them too"
+                "--tls-client-ca is given, --tls-certificate and --tls-key are missing: TLS needs them too"
             )
         return self
 
@@ -194,12 +194,12 @@ class ServeSettings(RuntimeSettings):
         if self.max_queue_images < self.max_request_images:
             raise ValueError(
                 f"--max-queue-images {self.max_queue_images} is below --max-request-images {self.max_request_images}: "
-                "the largest request would never be taken"
+                "the largest request would never fit"
             )
         if self.max_held_bytes < 2 * self.max_message_bytes:
             raise ValueError(
                 f"--max-held-bytes {self.max_held_bytes} is below twice --max-message-bytes {self.max_message_bytes}: "
-                "the largest message of a stream, which is held as it came and as it is read, would never be taken"
+                "the largest message of a stream, which is in memory twice while it is read, would never fit"
             )
         return self
 
@@ -226,7 +226,7 @@ class SignSettings(CommandSettings):
     @model_validator(mode="after")
     def _one_thing_at_a_time(self) -> Self:
         if self.new_key is not None and (self.bundle or self.key):
-            raise ValueError("--new-key makes a key and signs nothing; leave BUNDLE and --key out")
+            raise ValueError("--new-key only makes a key and signs nothing; leave BUNDLE and --key out")
         if self.new_key is None and not (self.bundle and self.key):
             missing = "--key" if self.bundle else "BUNDLE"
             raise ValueError(f"{missing} is missing: vouch sign BUNDLE --key FILE, or vouch sign --new-key FILE")

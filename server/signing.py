@@ -24,7 +24,7 @@ def _sign(settings: SignSettings) -> None:
         if settings.json_output:
             print_json({"key": str(settings.new_key), "public_key": str(public), "fingerprint": made.fingerprint})
             return
-        output().print(f"{settings.new_key} is a new private key: whoever has it signs in your name, so keep it apart.")
+        output().print(f"{settings.new_key} is a new private key. Keep it secret: anyone who has it can sign for you.")
         output().print(f"  public key   {public}, for vouch serve --require-signature")
         output().print(f"  fingerprint  SHA-256 {made.fingerprint}")
         return

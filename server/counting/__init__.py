@@ -1,1 +1,1 @@
-"""Counters that never go down: of a version, of a worker, of all. Knows no model, protocol or process."""
+"""Counters that never decrease: of a version, of a worker, of all workers. Knows no model, protocol or process."""

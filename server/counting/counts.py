@@ -1,6 +1,6 @@
-"""What workers count, added up: a worker tells its supervisor, and the supervisor tells whoever asks of all of them.
+"""Sums of workers' counts: a worker reports its counts to the supervisor, which reports the total.
 
-Knows no protocol. What has been counted never becomes less: the last counts of a worker that has ended are kept.
+Knows no protocol. Counts never decrease: the last counts of a worker that has ended are kept.
 """
 
 from dataclasses import dataclass, field
@@ -8,35 +8,35 @@ from dataclasses import dataclass, field
 from vouch.server.counting.statistics import Requests, Statistics
 
 KEPT_VERSIONS = 2
-"""Of a model: the served one, and the one before it, whose last calls may still end. Counts of a server that is told of
-new versions for years would otherwise grow for years."""
+"""Versions kept per model: the served one, and the one before it, whose last calls may still end. Otherwise the counts
+of a server that gets new versions for years would grow without limit."""
 
 
 @dataclass
 class Counts:
-    """Of one worker, or of several."""
+    """Counts of one worker, or of several."""
 
     versions: dict[str, dict[int, Statistics]] = field(default_factory=dict)
-    """Model -> version -> what was counted since it was installed; the newest two versions of each."""
+    """Model -> version -> its counts since it was installed; the newest two versions of each."""
     requests: Requests = field(default_factory=Requests)
-    """That were about no version that is served: others' models, or none."""
+    """Requests that concern no served version."""
     waiting_images: dict[str, int] = field(default_factory=dict)
-    """Model -> images that no run has taken yet. Of now: a worker that has ended has none."""
+    """Model -> number of images that wait for a run now; a worker that has ended has none."""
     held_bytes: dict[str, int] = field(default_factory=dict)
-    """Kind of use -> bytes that are held for callers. Of now, too."""
+    """Kind of use -> bytes in use for callers now."""
 
     def of(self, name: str, version: int) -> Statistics:
-        """One version's; all noughts where nothing was counted yet."""
+        """The counts of a version; zeros if nothing was counted yet."""
         return self.versions.get(name, {}).get(version) or Statistics()
 
     def begin(self, name: str, version: int) -> Statistics:
-        """Counts of a version that is to be served, from nought."""
+        """Starts the counts of a newly served version at zero."""
         statistics = self.versions.setdefault(name, {})[version] = Statistics()
         self._forget_old(name)
         return statistics
 
     def add(self, other: "Counts") -> None:
-        """Adds what somebody else counted, which stays as it is."""
+        """Adds other counts, which do not change."""
         for name, versions in other.versions.items():
             ours = self.versions.setdefault(name, {})
             for version, statistics in versions.items():
@@ -54,7 +54,7 @@ class Counts:
 
 
 def total(parts: list[Counts]) -> Counts:
-    """All of them together, in counts of their own."""
+    """The sum of all, as new counts."""
     result = Counts()
     for part in parts:
         result.add(part)

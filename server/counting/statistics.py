@@ -1,7 +1,7 @@
-"""What a version's runs and requests add up to since it was installed: no lock, as all happens in one event loop.
+"""Counts of a version's runs and requests since it was installed. They need no lock: all happens in one event loop.
 
-Of runs it is told once a run. Requests whose run failed count as failed and nowhere else; those refused before any run
-(a full queue, a deadline that passed, a caller who left) count among `requests` alone, by their code.
+Runs are added one by one. Requests whose run failed count only as failed. Requests refused before any run (a full
+queue, a deadline that passed, a caller who left) count only in `requests`, by their code.
 """
 
 import time
@@ -10,34 +10,34 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 BOUNDS_NS = [step * 10**power // 10 for power in range(4, 10) for step in (10, 25, 50)] + [10**10]
-"""Upper ends of the buckets that times are counted in, themselves included: 10 us to 10 s. One more has the rest."""
+"""Inclusive upper ends of the buckets for times: 10 us to 10 s. One more bucket has the rest."""
 
 
 def no_times() -> list[int]:
-    """Buckets with nothing in them."""
+    """Empty buckets."""
     return [0] * (len(BOUNDS_NS) + 1)
 
 
 class BatchDone(NamedTuple):
-    """One run, as those who count are told of it. A tuple, because it is made in every run and costs a third so."""
+    """One run, for the counts. A tuple, because one is made in every run, and a tuple costs a third of a dataclass."""
 
     images: int
     waits_ns: tuple[int, ...]
-    """Of each request that the run finished, answered or failed where it failed: from its submission to the start of
-    the run. Callers who have left are not among them."""
+    """For each request that the run answered, or that failed with it: time from submission to the start of the run,
+    without callers who have left."""
     run_ns: int
-    """The run, with gathering its images before."""
+    """Time of the run, including the joining of its images."""
     failed: bool = False
-    """Whether the function raised or lost rows."""
+    """Whether the function raised or returned a wrong number of rows."""
     unusable_images: int = 0
-    """Of the images, those whose rows were no answer."""
+    """Number of these images whose rows were unusable."""
     unusable_waits_ns: tuple[int, ...] = ()
-    """As `waits_ns`, of each request that failed for one of those; it is not among the others."""
+    """As `waits_ns`, for each request that failed because of them; these are not in `waits_ns`."""
 
 
 @dataclass
 class Span:
-    """How often something took place, and how long it took in all."""
+    """How often something happened, and how long it took in total."""
 
     count: int = 0
     ns: int = 0
@@ -45,13 +45,13 @@ class Span:
     def add(self, count: int, ns: int) -> None:
         """
         Args:
-            ns: of all these together.
+            ns: their total time.
         """
         self.count += count
         self.ns += ns
 
     def merge(self, other: "Span") -> None:
-        """Adds what somebody else counted."""
+        """Adds another span."""
         self.add(other.count, other.ns)
 
 
@@ -61,7 +61,7 @@ class Times:
 
     buckets: list[int] = field(default_factory=no_times)
     ns: int = 0
-    """Of all together."""
+    """Total time."""
 
 
 @dataclass
@@ -69,10 +69,10 @@ class Requests:
     """How long requests took, answered or not."""
 
     methods: dict[str, dict[int, Times]] = field(default_factory=dict)
-    """`/package.Service/Method` -> gRPC's status code -> those that ended so."""
+    """`/package.Service/Method` -> gRPC's status code -> times of the requests that ended with it."""
 
     def add(self, method: str, code: int, ns: int) -> None:
-        """Counts a request: well below a microsecond, as every call passes here."""
+        """Counts a request, in much less than a microsecond, because every call passes here."""
         try:
             times = self.methods[method][code]
         except KeyError:
@@ -81,7 +81,7 @@ class Requests:
         times.ns += ns
 
     def merge(self, other: "Requests") -> None:
-        """Adds what somebody else counted, which stays as it is."""
+        """Adds other requests, which do not change."""
         for method, codes in other.methods.items():
             ours = self.methods.setdefault(method, {})
             for code, theirs in codes.items():
@@ -102,18 +102,18 @@ class Statistics:
     queue: Span = field(default_factory=Span)
     """Answered requests, from submission to the start of their last run."""
     compute: Span = field(default_factory=Span)
-    """Answered requests, and the last run of each: one that shared a run took as long as that run."""
+    """Answered requests, with the time of the last run of each, even if it shared that run."""
     runs: dict[int, Span] = field(default_factory=dict)
-    """Images in a run -> the runs of this size."""
+    """Number of images -> the runs of this size."""
     queue_times: list[int] = field(default_factory=no_times)
-    """Those of `queue`, by how long each took."""
+    """Buckets of the times in `queue`."""
     run_times: list[int] = field(default_factory=no_times)
-    """Those of `runs`, by how long each took."""
+    """Buckets of the times in `runs`."""
     requests: Requests = field(default_factory=Requests)
-    """That named this version, or were answered by it."""
+    """Requests that named this version, or were answered by it."""
     images: int = 0
     unusable_images: int = 0
-    """Of these, those to which the model had no usable answer."""
+    """Number of these without a usable answer."""
     last_run_ms: int = 0
     """Milliseconds since 1970; 0 before the first."""
 
@@ -146,7 +146,7 @@ class Statistics:
             self.fail.add(failed, sum(done.unusable_waits_ns) + failed * done.run_ns)
 
     def merge(self, other: "Statistics") -> None:
-        """Adds what somebody else counted of the same version, which stays as it is."""
+        """Adds other counts of the same version, which do not change."""
         self.fail.merge(other.fail)
         self.queue.merge(other.queue)
         self.compute.merge(other.compute)

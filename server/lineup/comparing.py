@@ -1,7 +1,7 @@
-"""Whether a version is worse than an older one, by what both claim. Pure, and quick for a million images.
+"""Whether a version is worse than an older one, by their claims. Pure, and fast for a million images.
 
-Asked the same images, McNemar's exact test compares them answer by answer. Asked others, or where the answers are not
-known one by one, they differ where the 95 % intervals of their claims do not meet.
+If both were judged on the same images, McNemar's exact test compares them answer by answer. If the images differ, or
+the single answers are not known, the versions differ if the 95 % intervals of their claims do not overlap.
 """
 
 from dataclasses import dataclass
@@ -15,27 +15,27 @@ from vouch.bundle.part import Sha256
 from vouch.server.lineup.lineup import Value
 
 SIGNIFICANT = 0.01
-"""A version is held back where McNemar's two-sided p-value is below this and it has fewer right answers. Stricter than
-the 0.05 of `vouch compare`: each version that is published is one more chance to be wrong by chance."""
+"""A version is held back if McNemar's two-sided p-value is below this and it has fewer right answers. Stricter than
+the 0.05 of `vouch compare`, because each published version is one more test that can fail by chance."""
 MAX_IMAGES = 1_000_000
-"""Of larger splits the answers are not kept one by one; their intervals are narrow."""
+"""The single answers of larger splits are not kept; their intervals are narrow enough."""
 
 
 class Compared(Value):
-    """What two versions are compared by, beside their counts."""
+    """What two versions are compared by, in addition to their counts."""
 
     model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
     classes: Sha256
-    """Of the task and the names of the classes."""
+    """Digest of the task and the names of the classes."""
     split: Annotated[str, Field(max_length=64)] = ""
-    """Digest of the validation images with their labels; empty where it is not known."""
+    """Digest of the validation images with their labels; empty if unknown."""
     right: Annotated[bytes, Field(max_length=MAX_IMAGES // 8)] = b""
-    """A bit an image, in order, 1 where the answer is right; empty where that is not known."""
+    """One bit per image, in order, 1 if the answer is right; empty if unknown."""
 
 
 class Comparable(Protocol):
-    """A version's verdict, or what it says of itself before it is verified."""
+    """A version's verdict, or its claim before it is verified."""
 
     @property
     def claim(self) -> Accuracy: ...
@@ -53,12 +53,12 @@ class Worse:
     better: Accuracy
     """The older one's claim."""
     p_value: float | None
-    """Of McNemar's test; None where the intervals decided."""
+    """Of McNemar's test; None if the intervals decided."""
 
     def __str__(self) -> str:
         counts = f"{_counted(self.claim)}, version {self.than} {_counted(self.better)}"
         if self.p_value is None:
-            return f"worse than version {self.than}: it has {counts}, and the 95 % intervals do not meet"
+            return f"worse than version {self.than}: it has {counts}, and the 95 % intervals do not overlap"
         return (
             f"worse than version {self.than}: it has {counts} of the same images (McNemar's exact test: "
             f"p = {self.p_value:.2g}, below {SIGNIFICANT:g})"
@@ -71,7 +71,12 @@ def have_the_same_classes(one: Comparable, other: Comparable) -> bool:
 
 
 def worse_than(older: int, known: Comparable, version: Comparable) -> Worse | None:
-    """Why a version is worse than an older one, of which this is known; None where it is not, or nobody can say."""
+    """Why a version is worse than an older one; None if it is not, or if they cannot be compared.
+
+    Args:
+        older: the older version's number.
+        known: what is known of the older version.
+    """
     claim, better = version.claim, known.claim
     if not have_the_same_classes(version, known) or claim.accuracy >= better.accuracy:
         return None

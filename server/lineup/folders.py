@@ -1,17 +1,17 @@
-"""Sentences without the folders of this machine: what callers are told, who may be anybody. The log has the folders."""
+"""Removes this machine's folders from messages to callers, who must not learn them. The log keeps the folders."""
 
 import re
 from pathlib import Path
 
 ABSOLUTE = re.compile(r"(?<![\w./])/(?:[^\s/'\"():;,]+/)+")
-"""A path from the root on, up to its last name: what a library says of its own files, say."""
+"""An absolute path up to its last name, such as in a library's message about its own files."""
 
 
 def without_folders(text: str, models: Path) -> str:
-    """The same with `NAME/VERSION/file` for files of the models folder, and other files by their names alone.
+    """The text with `NAME/VERSION/file` for files of the models folder, and only the names of other files.
 
     Args:
-        models: the models folder, as it was given to this server.
+        models: the models folder, as given to this server.
     """
     for folder in sorted({str(models.resolve()), str(models.absolute())}, key=len, reverse=True):
         text = re.sub(rf"(?<![\w./]){re.escape(folder)}/", "", text)

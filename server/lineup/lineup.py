@@ -1,4 +1,4 @@
-"""What is to be served: for each model its versions with their roles, and why others are not served.
+"""What is to be served: each model's versions with their roles, and why others are not served.
 
 One immutable, numbered value. The supervisor makes it, workers follow it, and both send it as JSON.
 """
@@ -12,24 +12,24 @@ from vouch.bundle.accuracy import Accuracy
 
 MAX_NAMED_IMAGES = 10
 Role = Literal["live"]
-"""What a version is served for: live versions answer. More roles will come: canary, shadow, fallback."""
+"""Live versions answer. More roles will follow: canary, shadow, fallback."""
 
 
 class Value(BaseModel):
-    """Values that are checked once and never change."""
+    """Base of immutable values that are validated once."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class RunPlan(Value):
-    """How a version is run best, as its probe measured it under a worker's share of the cores."""
+    """The best way to run a version, measured by its probe on a worker's share of the cores."""
 
     threads: int = Field(default=0, ge=0, le=1024)
-    """Of a run on the CPU that is alone; 0 where the provider has its own."""
+    """Threads of a single run on the CPU; 0 if the provider decides."""
     at_once: int = Field(default=1, ge=1, le=1024)
-    """Runs at the same time, which share the threads."""
+    """Concurrent runs, which share the threads."""
     inline_images: int = Field(default=0, ge=0)
-    """The largest batch that is run on the event loop, if nothing waits; 0: none is."""
+    """The largest batch that runs on the event loop, if nothing waits; 0: none."""
 
     def in_words(self) -> str:
         """For people."""
@@ -38,16 +38,16 @@ class RunPlan(Value):
 
 
 class Recount(Value):
-    """How the answers to a version's validation images went with those that it claims, image by image."""
+    """How the answers to a version's validation images compare with the claimed ones, image by image."""
 
     differing: int = Field(default=0, ge=0)
-    """Images that were answered otherwise; before format 3 of a bundle, right answers that were lost."""
+    """Images with another answer than claimed; before bundle format 3, right answers that were lost."""
     moved: int = Field(default=0, ge=0)
-    """Images whose claimed answer has a probability here that differs by more than 0.01."""
+    """Images whose claimed answer's probability differs here by more than 0.01."""
     allowed: int = Field(default=0, ge=0)
-    """As many of either are allowed."""
+    """Allowed number of each of the two."""
     first: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(), max_length=MAX_NAMED_IMAGES)
-    """The first images that were answered otherwise, numbered from 0 as they lie in the bundle."""
+    """The first images with another answer, numbered from 0 in the bundle's order."""
 
 
 class Version(Value):
@@ -58,42 +58,42 @@ class Version(Value):
     path: Path
     """Its folder."""
     digest: str
-    """Of the bundle that was verified: another one may lie there by now."""
+    """Of the verified bundle: its folder may contain another one by now."""
     served: Accuracy
-    """What its recount gave."""
+    """The recounted accuracy."""
     recount: Recount = Recount()
     plan: RunPlan
 
 
 class Refusal(Value):
-    """A version that was looked at and is not served."""
+    """A version that was examined and is not served."""
 
     version: int
     reason: str
-    """For callers: it names no folder of this machine."""
+    """For callers: it contains no folder of this machine."""
     held_back: bool = False
-    """It vouched for itself, and is worse than an older version."""
+    """It reproduced its claim, but is worse than an older version."""
 
 
 class Model(Value):
-    """One published model. Nothing of it may be served yet."""
+    """One published model. It may have no served version yet."""
 
     name: str
     versions: tuple[Version, ...] = ()
-    """Those that are to be served, ascending."""
+    """Versions to serve, ascending."""
     refusals: tuple[Refusal, ...] = ()
-    """Versions that could not vouch for themselves, or that a worker could not serve, ascending."""
+    """Versions that failed their verification, or that no worker could serve, ascending."""
     verifying: tuple[int, ...] = ()
-    """Versions that are being verified or wait for it, ascending."""
+    """Versions that are being verified, or wait for it, ascending."""
 
     @property
     def live(self) -> Version | None:
-        """The version that answers where none is named."""
+        """The version that answers if a call names none."""
         return next((version for version in self.versions if version.role == "live"), None)
 
 
 class LineUp(Value):
-    """Of all published models, by name."""
+    """All published models, by name."""
 
     number: int = 0
     """A later line-up has a higher one; 0: nothing is known yet."""
@@ -102,5 +102,5 @@ class LineUp(Value):
     models: tuple[Model, ...] = ()
 
     def versions(self) -> list[tuple[str, Version]]:
-        """All versions that are to be served, with their models' names."""
+        """All versions to serve, with their models' names."""
         return [(model.name, version) for model in self.models for version in model.versions]

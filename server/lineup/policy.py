@@ -1,11 +1,11 @@
-"""From what is known of the published models to what is to be served: pure rules, no state.
+"""Decides from what is known of a model which version is served: pure rules, no state.
 
-The newest version that reproduced its claim is served, unless it is worse than an older one that did too: it is held
-back. What a worker cannot load is a casualty: the last good version goes on being served. A version that is served is
-never given up for one that is not verified yet.
+The newest version that reproduced its claim is served, unless it is worse than an older one that did too: then it is
+held back. A version that workers cannot load is a casualty: the last good version stays served. A served version is
+never replaced by one that is not verified yet.
 
-What is held back follows from the versions that are there and from nothing that happened before, so that a restart
-decides alike: every older version that could hold one back is looked at before that one is served.
+What is held back depends only on the versions that are there, not on earlier events, so that a restart decides the
+same: every older version that could hold one back is examined before that one is served.
 """
 
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ from vouch.server.lineup.lineup import Model, Refusal, Version
 from vouch.server.lineup.verdict import Claimed, VerifiedVersion
 
 MOST_DEATHS = 3
-"""Workers that may end while they load a version that another worker serves."""
+"""Number of workers that may end while they load a version that another worker serves."""
 MOST_KILLS = 2
-"""Workers that may be killed (SIGKILL) while they load a version: perhaps by a person, perhaps for want of memory."""
+"""Number of workers that may be killed (SIGKILL) while they load a version: by a person, or because memory ran out."""
 MOST_OLDER = 100
-"""Versions that one is compared with: the newest of those below it."""
+"""A version is compared with at most this many: the newest below it."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Known:
     """All that is known of one model."""
 
     found: frozenset[int] | None = frozenset()
-    """Versions in its folder; None where they cannot be read, so that all of them may be there."""
+    """Versions in its folder; None if it cannot be read: then any of them may be there."""
     verified: Mapping[int, VerifiedVersion] = field(default_factory=dict)
-    """Those that reproduced their claim."""
+    """Versions that reproduced their claim."""
     refused: Mapping[int, str] = field(default_factory=dict)
     """Version -> why its probe refused it."""
     casualties: Mapping[int, str] = field(default_factory=dict)
@@ -38,25 +38,25 @@ class Known:
     running: frozenset[int] = frozenset()
     """Versions that a worker serves now."""
     served: int = 0
-    """The version that a worker served last as the live one; it may be about to be replaced. 0: none has."""
+    """The version last served as the live one; it may be about to be replaced. 0: none."""
     held: frozenset[int] = frozenset()
-    """Versions whose files are held open: a new worker needs their folder no more than one that serves them."""
+    """Versions whose files are kept open: a new worker can load them without their folder."""
     pinned: int = 0
     """The only version that may be served; 0: none is pinned."""
     claimed: Mapping[int, Claimed] = field(default_factory=dict)
-    """What versions say of themselves that nobody has verified."""
+    """Claims of versions that are not verified."""
     put_off: frozenset[int] = frozenset()
-    """Versions that cannot be verified at the moment: nothing waits for them."""
+    """Versions that cannot be verified now: nothing waits for them."""
     worse_allowed: bool = False
     """Whether a version may be worse than older ones."""
 
     def can_be_served(self, version: int) -> bool:
-        """Whether its files are at hand, or may be."""
+        """Whether its files are available, or may be."""
         return self.found is None or version in self.found | self.running | self.held
 
     @property
     def undecided(self) -> frozenset[int]:
-        """Versions in the folder that nobody has decided on."""
+        """Versions in the folder that are not decided yet."""
         return (self.found or frozenset()) - self.verified.keys() - self.refused.keys() - self.casualties.keys()
 
     @property
@@ -66,7 +66,7 @@ class Known:
         return tuple(sorted(one for one in usable if self.pinned in (0, one)))
 
     def older(self, version: int) -> frozenset[int]:
-        """Versions that one is compared with; none where it may be worse, or is pinned."""
+        """Versions that this one is compared with; none if it may be worse, or if a version is pinned."""
         if self.pinned or self.worse_allowed:
             return frozenset()
         below = sorted(one for one in {*(self.found or ()), *self.good} if one < version)
@@ -75,18 +75,18 @@ class Known:
 
 @dataclass(frozen=True)
 class Choice:
-    """Of one model's versions."""
+    """The choice among one model's versions."""
 
     live: int = 0
-    """The one that is to answer; 0: there is none."""
+    """The version that answers; 0: none."""
     best: int = 0
-    """The one that would, if nothing older held it back; 0: there is none."""
+    """The version that would answer if no undecided older one could hold it back; 0: none."""
     held_back: Mapping[int, Worse] = field(default_factory=dict)
-    """Versions above it that vouched for themselves, and why they are not served."""
+    """Newer versions that reproduced their claim, and why they are not served."""
 
 
 def choice(known: Known) -> Choice:
-    """The newest version that could be served and is not worse than an older one."""
+    """Chooses the newest version that could be served and is not worse than an older one."""
     best, back = 0, {}
     for version in reversed(known.good):
         if why := _beaten(known, version):
@@ -100,26 +100,26 @@ def choice(known: Known) -> Choice:
 
 
 def to_verify(known: Known) -> tuple[int, ...]:
-    """Versions that nobody has decided on and that would be served, or that could hold back the one that would, the
-    first to look at first: newest first.
+    """Undecided versions that would be served, or could hold back the one that would. The newest comes first, and is
+    to be verified first.
     """
     if known.pinned:
         return tuple({known.pinned} & known.undecided)
-    best = choice(known).best  # a casualty is none: older ones are looked at
+    best = choice(known).best  # never a casualty: then older versions are verified
     return tuple(sorted({one for one in known.undecided if one > best} | _rivals(known, best), reverse=True))
 
 
 def not_compared(known: Known, version: int) -> tuple[int, ...]:
-    """Older versions that a verified one is not compared with, because they have other classes, ascending."""
+    """Older versions that a verified one is not compared with because they have other classes, ascending."""
     said: dict[int, Comparable] = {**known.claimed, **{one: two.verdict for one, two in known.verified.items()}}
     older = known.older(version) & said.keys()
     return tuple(sorted(one for one in older if not have_the_same_classes(said[one], said[version])))
 
 
 def _beaten(known: Known, version: int) -> Worse | None:
-    """Why a version is held back: the newest older version that it is worse than; None where there is none.
+    """Why a version is held back: the newest older version that it is worse than; None if there is none.
 
-    The newest, because older ones need not have been verified: the reason is the same after a restart.
+    The newest, because older ones need not be verified: so the reason is the same after a restart.
     """
     newest_first = sorted(known.older(version).intersection(known.good), reverse=True)
     verdict = known.verified[version].verdict
@@ -128,7 +128,7 @@ def _beaten(known: Known, version: int) -> Worse | None:
 
 
 def _rivals(known: Known, version: int) -> frozenset[int]:
-    """Undecided versions that could hold this one back, as far as anybody knows."""
+    """Undecided versions that could hold this one back, by their claims if known."""
     older = known.older(version) & known.undecided if version in known.verified else frozenset()
     return frozenset(
         one
@@ -138,12 +138,12 @@ def _rivals(known: Known, version: int) -> frozenset[int]:
 
 
 def is_casualty(deaths: int, kills: int, elsewhere: bool) -> bool:
-    """Whether a version that workers died of is given up.
+    """Whether a version during whose loading workers ended is given up.
 
     Args:
-        deaths: of workers, one after the other, while they loaded it; those that were killed among them.
-        kills: of these, by SIGKILL.
-        elsewhere: another worker serves it now, so that it can be loaded.
+        deaths: number of workers that ended in a row while they loaded it, including killed ones.
+        kills: number of these killed by SIGKILL.
+        elsewhere: whether another worker serves it now, so that it can be loaded.
     """
     if elsewhere:
         return deaths >= MOST_DEATHS
@@ -151,7 +151,7 @@ def is_casualty(deaths: int, kills: int, elsewhere: bool) -> bool:
 
 
 def model(name: str, known: Known) -> Model | None:
-    """A model as the line-up has it; None where it is neither there nor served."""
+    """A model's entry in the line-up; None if it is neither there nor served."""
     chosen = choice(known)
     live, back = chosen.live, chosen.held_back
     reasons = {**known.refused, **known.casualties, **{one: f"held back: {why}" for one, why in back.items()}}

@@ -1,34 +1,32 @@
-"""Which model a call means that names none."""
+"""Which model answers a call that names none."""
 
 from collections.abc import Collection
 
 from vouch.server.errors import InvalidRequest, NotReady
 
 LISTED = 10
-"""Models that a message names."""
+"""Number of models that a message lists."""
 
 
 def unnamed(published: Collection[str], default: str = "") -> str:
     """The model's name.
 
     Args:
-        published: all models of the models folder, served or not: what is served at a moment decides nothing, or the
-            answer would change with it.
-        default: the model that was chosen for such calls; empty where none was.
+        published: all models of the models folder, served or not, so that the result does not depend on what is served
+            at the moment.
+        default: the model chosen for such calls; empty if none was.
 
     Raises:
-        InvalidRequest: several are published; the message names them.
-        NotReady: none is.
+        InvalidRequest: several are published; the message lists them.
+        NotReady: none is published.
     """
     if default:
         return default
     if len(published) == 1:
         return next(iter(published))
     if not published:
-        raise NotReady("the models folder of this server holds no model yet; vouch train publishes one")
-    raise InvalidRequest(
-        f"a model has to be named: there {listed(published)}. --default-model chooses one for calls that name none"
-    )
+        raise NotReady("the models folder of this server contains no model yet; vouch train publishes one")
+    raise InvalidRequest(f"name a model: there {listed(published)}. --default-model sets one for calls that name none")
 
 
 def listed(names: Collection[str]) -> str:

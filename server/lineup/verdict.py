@@ -1,6 +1,6 @@
-"""What the process that verifies a version says of it: small, and checked by whoever reads it.
+"""The messages of the process that verifies a version: small, and validated by the reader.
 
-The supervisor knows of a bundle what is in here, and parses nothing that comes out of the bundle itself.
+The supervisor knows a bundle only by these messages, and parses nothing of the bundle itself.
 """
 
 from dataclasses import dataclass
@@ -18,36 +18,36 @@ from vouch.server.lineup.lineup import Recount, RunPlan, Value
 from vouch.server.settings import MAX_BATCH_SIZE, RuntimeSettings
 
 MAX_REASON, MAX_CAVEATS = 4000, 101
-"""Characters, and as many as promised coverages and one more."""
+"""Characters of a reason; and one caveat per promised coverage, plus one."""
 
 
 class ProbeTask(Value):
-    """What the process is to do."""
+    """The task of the process."""
 
     bundle: Path
     """NAME/VERSION in a models folder."""
     settings: RuntimeSettings
     cores: int
-    """Of each worker."""
+    """Number of cores of each worker."""
     memory_bytes: int
-    """That it may take."""
+    """Memory limit."""
     parent: int
-    """The process that it ends with."""
+    """The process whose end ends this one."""
     keys: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...] = ()
-    """Public keys of which one must have signed the bundle, in hexadecimal; empty: it need not be signed."""
+    """Public keys in hexadecimal, one of which must have signed the bundle; empty: no signature is needed."""
     older: tuple[int, ...] = ()
-    """Versions of the same model: only what each of them claims is to be said. Empty: the bundle is to be verified."""
+    """Versions of the same model whose claims are to be sent, and nothing else. Empty: the bundle is to be verified."""
 
 
 class Running(Value):
-    """All that was read is open, and so many images are run next."""
+    """A run of this many images begins; everything read so far is valid."""
 
     kind: Literal["running"] = "running"
     images: int = Field(ge=1, le=MAX_BATCH_SIZE)
 
 
 class Claimed(Value):
-    """What a version says of itself. Nobody has verified it."""
+    """A version's claim, which is not verified."""
 
     kind: Literal["claimed"] = "claimed"
     version: int = Field(ge=1)
@@ -56,7 +56,7 @@ class Claimed(Value):
 
 
 class Verdict(Value):
-    """It vouched for itself."""
+    """The version reproduced its claim."""
 
     kind: Literal["verdict"] = "verdict"
     digest: Sha256
@@ -64,26 +64,26 @@ class Verdict(Value):
     claim: Accuracy
     served: Accuracy
     recount: Recount = Recount()
-    """How its answers went with those that it claims."""
+    """How its answers compare with the claimed ones."""
     signed_by: str = Field(default="", max_length=64)
-    """Fingerprint of the key whose signature was checked; empty where none is required."""
+    """Fingerprint of the key whose signature was checked; empty if none is required."""
     compared: Compared
-    """What it is compared with other versions by."""
+    """The data for comparisons with other versions."""
     caveats: tuple[Caveat, ...] = Field(default=(), max_length=MAX_CAVEATS)
     plan: RunPlan
     files: dict[FileName, FileEntry] = Field(max_length=MAX_FILES)
-    """What has to lie in its folder, beside the manifest."""
+    """The files of its folder, without the manifest."""
 
 
 class NotVerified(Value):
-    """It did not."""
+    """The version could not be verified, or failed."""
 
     kind: Literal["not_verified"] = "not_verified"
     reason: str = Field(max_length=MAX_REASON)
     incomplete: bool = False
-    """A file is missing, or is not all there: somebody may still be copying it."""
+    """A file is missing or incomplete: it may still be being copied."""
     passing: bool = False
-    """What kept it may have passed a moment later, a disk that is away say: it says nothing about the version."""
+    """The reason may be temporary, such as an unreachable disk, and is no fault of the version."""
 
 
 AnyWord = Running | Claimed | Verdict | NotVerified
@@ -91,13 +91,13 @@ _WORDS: TypeAdapter[AnyWord] = TypeAdapter(Annotated[AnyWord, Field(discriminato
 
 
 def word_of(line: bytes) -> AnyWord:
-    """What a line says. Raises ValueError."""
+    """The message in a line. Raises ValueError."""
     return _WORDS.validate_json(line)
 
 
 @dataclass(frozen=True)
 class VerifiedVersion:
-    """A version that vouched for itself: whose it is, and where it lies."""
+    """A version that reproduced its claim: its model and folder."""
 
     name: str
     version: int

@@ -1,1 +1,1 @@
-"""The conversation between supervisor and worker: messages, channel, questions. Knows nothing of what they do."""
+"""Communication between supervisor and worker: messages, channel, questions. Knows nothing of their work."""

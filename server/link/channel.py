@@ -1,7 +1,7 @@
-"""A channel between supervisor and worker: one JSON object a line, over two sockets, one for each direction.
+"""A channel between supervisor and worker: one JSON object per line, over two sockets, one for each direction.
 
-An event loop gives a socket up once a write to it fails, and what has arrived there is lost unread. With a socket for
-each direction the last words of a worker are read, whatever it is told meanwhile.
+When a write to a socket fails, the event loop closes it, and unread data is lost. With one socket per direction, the
+last messages of a worker are read even if a write to it fails.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ CLOSE_WITHIN_S = 2.0
 _Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 MAX_LINE_BYTES = 1 << 24
-"""Counts take some 20 bytes for each size that runs of a version had, and 10 kB are usual."""
+"""Counts take about 20 bytes for each batch size of a version; 10 kB in total are usual."""
 
 
 @dataclass(frozen=True)
@@ -31,51 +31,51 @@ class Ends:
 
     @classmethod
     def pair(cls) -> tuple[Self, Self]:
-        """Of both sides."""
+        """The ends of both sides."""
         (to_us, from_them), (to_them, from_us) = socket.socketpair(), socket.socketpair()
         return cls(to_us, from_us), cls(to_them, from_them)
 
     @classmethod
     def inherited(cls, descriptors: tuple[int, int]) -> Self:
-        """From the process that has started this one."""
+        """The ends that this process has inherited."""
         reads, writes = descriptors
         return cls(socket.socket(fileno=reads), socket.socket(fileno=writes))
 
     @property
     def descriptors(self) -> tuple[int, int]:
-        """Of the socket that is read, and of the one that is written to."""
+        """The descriptors of the socket to read, and of the one to write."""
         return self.reads.fileno(), self.writes.fileno()
 
     def close(self) -> None:
-        """Both."""
+        """Closes both sockets."""
         self.reads.close()
         self.writes.close()
 
 
 class Channel:
-    """One side."""
+    """One side of the channel."""
 
     def __init__(self, reading: _Stream, writing: _Stream) -> None:
         self._reader, self._read_end = reading
-        self._written_back, self._writer = writing  # held, or it would be thrown away
+        self._written_back, self._writer = writing  # the reader is kept, or it would be garbage-collected
 
     def say(self, message: Order | Report) -> None:
-        """Sends a message; one that nobody can read any more is lost."""
+        """Sends a message; it is lost if the other side has closed."""
         if not self._writer.is_closing():
             self._writer.write(MESSAGE.dump_json(message) + b"\n")
 
     async def heard(self) -> AsyncIterator[Order | Report]:
-        """What the other end says, until it is gone."""
+        """The messages of the other side, until it closes."""
         try:
             while line := await self._reader.readline():
                 yield MESSAGE.validate_json(line)
         except ConnectionError:
             return
         except ValueError:
-            log.exception("what came over the channel is not understood; it is given up")
+            log.exception("a message of the channel is invalid; the channel is closed")
 
     async def close(self) -> None:
-        """Sends what is still to be sent, as far as the other end takes it in time."""
+        """Sends pending messages, as far as the other side reads them in time, and closes."""
         self._read_end.close()
         try:
             async with asyncio.timeout(CLOSE_WITHIN_S):

@@ -1,4 +1,4 @@
-"""What a supervisor tells its workers, and they it."""
+"""The messages between a supervisor and its workers."""
 
 import os
 from typing import Annotated, Literal
@@ -10,45 +10,45 @@ from vouch.server.lineup.lineup import LineUp
 from vouch.server.settings import ServeSettings
 
 VARIABLE = "VOUCH_WORKER"
-"""Of the environment: how a worker is told what it is."""
+"""The environment variable with a worker's assignment."""
 
 
 class Message(BaseModel):
-    """Values that are checked once and never change."""
+    """Base of immutable messages that are validated once."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Held(Message):
-    """The files of a verified version, which the supervisor holds open."""
+    """The files of a verified version, which the supervisor keeps open."""
 
     digest: str
-    """Of the bundle."""
+    """Digest of the bundle."""
     files: dict[str, int]
     """Name -> descriptor."""
 
 
 class Assignment(Message):
-    """What a worker is to be."""
+    """A worker's settings and resources."""
 
     settings: ServeSettings
     port: int
     """Shared with the other workers."""
     cores: int
-    """Its share of them."""
+    """Number of cores of this worker."""
     pinned_to: frozenset[int] = frozenset()
-    """The numbers of the cores that it keeps to; empty: whichever are free."""
+    """The cores that it is pinned to; empty: none."""
     sockets: tuple[int, int]
-    """The file descriptors of its ends: the one that it reads, and the one that it writes to."""
+    """The descriptors of its ends of the channel: the one to read, and the one to write."""
     tls: tuple[int, ...] = ()
-    """Descriptors of what worked last: certificate, key, and the authority of callers if there is one. Taken where the
-    files cannot be used now."""
+    """Descriptors of the last good certificate, key, and the callers' CA if there is one; used if the files cannot be
+    used now."""
     held: tuple[Held, ...] = ()
-    """Of what is served: taken where a folder is gone, or holds something else."""
+    """The files of the served versions; used if a folder is gone or has changed."""
 
 
 class Follow(Message):
-    """Make it so: this is what is to be served from now on."""
+    """Serve this line-up from now on."""
 
     kind: Literal["follow"] = "follow"
     line_up: LineUp
@@ -61,34 +61,34 @@ class Listen(Message):
 
 
 class Ping(Message):
-    """Are you there, and what have you counted?"""
+    """Requests a heartbeat and the worker's counts."""
 
     kind: Literal["ping"] = "ping"
     number: int = 0
 
 
 class Pong(Message):
-    """Yes, and this."""
+    """The heartbeat, with the worker's counts."""
 
     kind: Literal["pong"] = "pong"
     number: int = 0
-    """The question's."""
+    """Number of the question."""
     counts: Counts = Field(default_factory=Counts)
 
 
 class AskTotal(Message):
-    """What have all workers counted?"""
+    """Requests the counts of all workers."""
 
     kind: Literal["ask_total"] = "ask_total"
     number: int
 
 
 class Total(Message):
-    """This."""
+    """The counts of all workers."""
 
     kind: Literal["total"] = "total"
     number: int
-    """The question's."""
+    """Number of the question."""
     counts: Counts
 
 
@@ -97,11 +97,11 @@ class Stop(Message):
 
     kind: Literal["stop"] = "stop"
     delay_s: float = 0.0
-    """New calls are still taken for so long."""
+    """How long new calls are still taken."""
 
 
 class Loading(Message):
-    """The worker begins to load a version: where it ends without another word, this version has ended it."""
+    """The worker begins to load a version: if it ends without another message, this version was the cause."""
 
     kind: Literal["loading"] = "loading"
     name: str
@@ -115,34 +115,34 @@ class Problem(Message):
     version: int
     reason: str
     passing: bool = False
-    """It may have passed a moment later: want of memory, of threads, of file descriptors, a disk that is away."""
+    """The reason may be temporary: too little memory, threads or file descriptors, or an unreachable disk."""
 
 
 class Applied(Message):
-    """A line-up is followed, as far as that is possible; what was served before it is served on where it is not."""
+    """A line-up is applied as far as possible; where it is not, the version served before stays served."""
 
     kind: Literal["applied"] = "applied"
     number: int
-    """The line-up's."""
+    """Number of the line-up."""
     problems: tuple[Problem, ...] = ()
 
 
 class Listening(Message):
-    """The worker takes calls, or why it cannot."""
+    """The worker takes calls, or cannot, with the reason."""
 
     kind: Literal["listening"] = "listening"
     problem: str = ""
 
 
 class Broken(Message):
-    """The worker cannot answer for a model any more, and wants to be replaced."""
+    """The worker can no longer answer for a model, and must be replaced."""
 
     kind: Literal["broken"] = "broken"
     reason: str
 
 
 class Stopped(Message):
-    """The worker has drained; its last counts."""
+    """The worker has drained; with its last counts."""
 
     kind: Literal["stopped"] = "stopped"
     counts: Counts = Field(default_factory=Counts)
@@ -151,9 +151,9 @@ class Stopped(Message):
 Order = Follow | Listen | Ping | Total | Stop
 Report = Loading | Applied | Listening | Pong | AskTotal | Broken | Stopped
 MESSAGE: TypeAdapter[Order | Report] = TypeAdapter(Annotated[Order | Report, Field(discriminator="kind")])
-"""Reads and writes them all."""
+"""Parses and writes all messages."""
 
 
 def assignment() -> Assignment:
-    """What this process, a worker, is to be."""
+    """The assignment of this worker process."""
     return Assignment.model_validate_json(os.environ[VARIABLE])

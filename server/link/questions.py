@@ -1,4 +1,4 @@
-"""Questions whose answers are counts, over a channel that also has other things to say: each has a number."""
+"""Numbered questions for counts, over a channel that has other messages too."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from vouch.server.counting.counts import Counts
 
 
 class Questions:
-    """Those that wait for their answer. Belongs to one event loop."""
+    """The questions that wait for their answers. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._numbers = count(1)
@@ -18,10 +18,10 @@ class Questions:
         """The answer.
 
         Args:
-            say: puts the question, with the number that its answer has to bear.
+            say: sends the question with this number, which its answer must repeat.
 
         Raises:
-            TimeoutError: it did not come in time, or nobody is there who could answer.
+            TimeoutError: no answer came in time, or the other side has closed.
         """
         number = next(self._numbers)
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
@@ -34,13 +34,13 @@ class Questions:
             del self._waiting[number]
 
     def answered(self, number: int, counts: Counts) -> None:
-        """Hands an answer to whoever waits for it, if anybody still does."""
+        """Delivers an answer, if its question still waits."""
         answer = self._waiting.get(number)
         if answer is not None and not answer.done():
             answer.set_result(counts)
 
     def end(self) -> None:
-        """Nobody is there any more who could answer."""
+        """Fails all questions, because the other side has closed."""
         for answer in self._waiting.values():
             if not answer.done():
-                answer.set_exception(TimeoutError("nobody is there to answer"))
+                answer.set_exception(TimeoutError("the other side of the channel has closed"))

@@ -1,5 +1,7 @@
-"""Is an image answered alone as it is answered among others? Claims are counted in full batches, and callers' images
-run in batches of every size: a graph that mixes the images of a batch would be proven by answers that nobody gets.
+"""Checks that an image gets the same answer alone as in a batch.
+
+Claims are counted in full batches, but callers' images run in batches of every size: for a graph that mixes the images
+of a batch, the recount would prove nothing.
 """
 
 import numpy as np
@@ -11,9 +13,9 @@ from vouch.server.model.loader import OnRun
 from vouch.server.model.session import Outputs
 
 ALONE = 8
-"""Images of a split that are tried."""
+"""Number of images that are run alone."""
 MAY_DIFFER = 1
-"""Of them, because other kernels run for other sizes."""
+"""Number of them that may differ, because other batch sizes use other kernels."""
 
 
 async def check_alone(batcher: Batcher, images: np.ndarray, among: Outputs, on_run: OnRun) -> None:
@@ -23,7 +25,7 @@ async def check_alone(batcher: Batcher, images: np.ndarray, among: Outputs, on_r
         among: the graph's outputs for the whole batch.
 
     Raises:
-        Refused: several of them are answered otherwise.
+        Refused: several of them get other answers.
         DomainError: as `Batcher.submit`.
     """
     differing = list[str]()
@@ -34,9 +36,9 @@ async def check_alone(batcher: Batcher, images: np.ndarray, among: Outputs, on_r
         if not drift.max() <= NEAR:
             label = int(drift.argmax())
             before = among.probabilities[row, label]
-            differing.append(f"image {row}, output {label}: {before:.4f} there, {alone[label]:.4f} alone")
+            differing.append(f"image {row}, output {label}: {before:.4f} in the batch, {alone[label]:.4f} alone")
     if len(differing) > MAY_DIFFER:
         raise Refused(
-            f"{len(differing)} of {len(images)} images have other probabilities alone than in a batch of "
+            f"{len(differing)} of {len(images)} images get other probabilities alone than in a batch of "
             f"{len(among.probabilities)}, so the graph mixes the images of a batch: {'; '.join(differing)}"
         )

@@ -1,6 +1,7 @@
-"""What `vouch verify` says of a bundle that vouched for itself, for somebody who audits it: as lines and as JSON.
+"""What `vouch verify` prints for an auditor about a bundle that reproduced its claim: as lines and as JSON.
 
-The recount has been made; everything else is what the manifest states, which the signature covers where there is one.
+The recount is the server's own result. Everything else is stated by the manifest, which a signature covers if there is
+one.
 """
 
 import os
@@ -15,7 +16,7 @@ from vouch.server.model.recount import Verified
 
 
 def as_lines(verified: Verified) -> list[tuple[str, str]]:
-    """(what, figure) of each line."""
+    """(name, value) of each line."""
     bundle, training = verified.bundle, verified.bundle.manifest.training
     created = bundle.manifest.created.isoformat(" ", "seconds")
     balanced = bundle.manifest.claim.balanced
@@ -74,7 +75,7 @@ def as_json(verified: Verified) -> dict[str, Any]:
 
 
 def _promises(calibration: Calibration) -> list[tuple[str, str]]:
-    """What is promised of label sets, what is not and why, and what a promise rests on."""
+    """Promises about label sets, those withheld and why, and the assumption of a promise."""
     said = [f"{promise_in_words(one)} promised, {one.counted}" for one in calibration.coverages]
     said += map(withheld_in_words, calibration.withheld)
     if calibration.coverages:
@@ -86,13 +87,13 @@ def _answers(verified: Verified) -> str:
     recount, manifest = verified.recount, verified.bundle.manifest
     if not manifest.has_answers:
         return (
-            f"format {manifest.format_version} has none: only right ones were counted, {recount.differing:,} are lost; "
-            "neither class names nor other figures are proven"
+            f"format {manifest.format_version} has none: only right answers were counted, {recount.differing:,} are "
+            "lost; neither class names nor other figures are proven"
         )
     images = f" (images {', '.join(map(str, recount.first))})" if recount.first else ""
     return (
         f"{recount.differing:,} of {verified.served.total:,} differ from the claimed ones{images}, "
-        f"{recount.moved:,} by more than 0.01 in probability; {recount.allowed:,} may"
+        f"{recount.moved:,} by more than 0.01 in probability; allowed: {recount.allowed:,}"
     )
 
 
@@ -100,17 +101,17 @@ def _signature(verified: Verified) -> str:
     if by := verified.bundle.signed_by:
         return f"holds; Ed25519 key with SHA-256 {by}"
     if _is_signed(verified):
-        return f"not checked: {SIGNATURE} is there; --require-signature KEY checks it"
-    return "none: anybody who could write to the folder may have made this bundle"
+        return f"not checked: {SIGNATURE} exists; --require-signature KEY checks it"
+    return "none: anybody with write access to the folder may have made this bundle"
 
 
 def _misplaced(verified: Verified) -> str:
     path, manifest = verified.bundle.path, verified.bundle.manifest
-    return f"{path}, where a server refuses it: its place is {manifest.name}/{manifest.version}"
+    return f"{path}, where a server refuses it; a server expects it in {manifest.name}/{manifest.version}"
 
 
 def _in_place(verified: Verified) -> bool:
-    """Whether it lies where name and version say, as a server asks of it."""
+    """Whether its folder matches its name and version, which a server requires."""
     path, manifest = verified.bundle.path.absolute(), verified.bundle.manifest
     return (path.parent.name, path.name) == (manifest.name, str(manifest.version))
 

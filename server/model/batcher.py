@@ -1,6 +1,6 @@
-"""Many callers' images into one run: what is waiting runs as soon as the model is free, with no delay added.
+"""Combines many callers' images into one run: what waits runs as soon as the model is free, without added delay.
 
-Knows neither gRPC nor ONNX: it is given a function. As many tasks as there are runs at once take from the queue. A
+Knows neither gRPC nor ONNX: it is given a function. One task per concurrent run takes batches from the queue. A
 request's future travels with it.
 """
 
@@ -24,18 +24,18 @@ from vouch.server.model.runs import Runs
 
 @dataclass(frozen=True)
 class Limits:
-    """What a batcher keeps to."""
+    """Limits of a batcher."""
 
     batch_images: int
-    """A run, at most."""
+    """Most images per run."""
     queue_images: int
-    """That may wait, at most."""
+    """Most images that may wait."""
     inline_images: int = 0
-    """A request of at most this many images runs on the event loop if nothing waits; 0: none does."""
+    """Requests of at most this many images run on the event loop if nothing waits; 0: none."""
     delay_s: float = 0.0
-    """How long a batch that is not full waits for more; 0: what waits runs as soon as the model is free."""
+    """How long a batch that is not full waits for more images; 0: it runs as soon as the model is free."""
     at_once: int = 1
-    """Runs at the same time, at most."""
+    """Most concurrent runs."""
 
 
 class Batcher:
@@ -49,7 +49,7 @@ class Batcher:
         self._gathering = Gathering(runs, limits.batch_images, self._inline_images)
         self._queue = BatchQueue(limits.batch_images)
         self._running = 0
-        """Runs that are in threads now."""
+        """Number of runs in threads now."""
         self._wake = asyncio.Event()
         self._closing: DomainError | None = None
         self._executor = ThreadPoolExecutor(limits.at_once, thread_name_prefix="model")
@@ -57,18 +57,18 @@ class Batcher:
 
     @property
     def waiting_images(self) -> int:
-        """Images that no run has taken yet."""
+        """Number of images that no run has taken yet."""
         return self._queue.images
 
     def run_inline(self, images: np.ndarray, deadline: float | None = None) -> "Rows | asyncio.Future[Rows] | None":
-        """The function's outputs, computed on the event loop; None where waiting in the queue is the better way.
+        """The function's outputs, computed on the event loop; None if the request must be queued.
 
         Args:
             images, deadline: as `submit` takes them.
 
         Returns:
-            The outputs, or what has them by the end of the loop's next turn. A ModelFailed or UnusableAnswer is always
-            the latter's.
+            The outputs, or a future that has them by the end of the loop's next turn. ModelFailed and UnusableAnswer
+            are always in a future.
 
         Raises:
             DeadlineExpired: it has passed.
@@ -83,22 +83,22 @@ class Batcher:
         """The function's outputs for these images, computed together with other callers' images.
 
         Args:
-            images: shape (N, ...), N >= 1, all callers' alike but for N. Not to be changed before this returns.
+            images: shape (N, ...), N >= 1, the same for all callers except N. Not to be changed before this returns.
             deadline: in the event loop's time; images still waiting then never reach the model.
-            own_bytes: that are held for the same call.
+            own_bytes: bytes already in use for the same call.
 
         Returns:
             Arrays of N rows, in the order of the images.
 
         Raises:
-            Overloaded: there is no room for so many images, or bytes; nothing was enqueued.
-            InvalidRequest: there never will be.
+            Overloaded: too many images or bytes are waiting now; nothing was enqueued.
+            InvalidRequest: the request is larger than the limit.
             DeadlineExpired: the deadline passed while images were waiting.
-            ModelFailed: the function raised or lost rows; other batches are unaffected.
-            UnusableAnswer: it has no answer to one of these images; other callers' are unaffected.
+            ModelFailed: the function raised or returned too few rows; other batches are unaffected.
+            UnusableAnswer: its output for one of these images is unusable; other callers are unaffected.
             Closed: the batcher is closing; nothing was enqueued.
 
-        Cancelling the caller drops its images and disturbs nobody else.
+        Cancelling the caller drops its images and affects no other caller.
         """
         if (inline := self.run_inline(images, deadline)) is not None:
             return await inline if isinstance(inline, asyncio.Future) else inline
@@ -106,7 +106,7 @@ class Batcher:
             raise for_one_caller(self._closing)
         if self.waiting_images + len(images) > self._limits.queue_images:
             raise Overloaded(
-                f"{self.waiting_images:,} images are waiting and at most {self._limits.queue_images:,} may; "
+                f"{self.waiting_images:,} images are waiting, and the limit is {self._limits.queue_images:,}; "
                 f"{len(images):,} more do not fit"
             )
         self._share.require(images.nbytes, own_bytes)
@@ -120,7 +120,7 @@ class Batcher:
             self._give_up(request)
 
     async def close(self) -> None:
-        """Refuses new requests, answers those that wait, then ends the runners and their threads."""
+        """Refuses new requests, answers the waiting ones, then ends the runners and their threads."""
         self._closing = self._closing or Closed("this model's version is no longer served")
         self._gathering.run()
         self._wake.set()
@@ -131,12 +131,12 @@ class Batcher:
         self._share.end()
 
     def _due(self, now: float, deadline: float | None) -> float:
-        """Of a request with a deadline, the model has half of the time at least."""
+        """When a request stops waiting for others: at least half of the time to its deadline is left for the model."""
         latest = now + self._limits.delay_s
         return latest if deadline is None else min(latest, (now + deadline) / 2)
 
     def _give_up(self, request: Request) -> None:
-        """Its caller is gone, with or without an answer: nothing of it waits or is held any longer than a run needs."""
+        """Its caller no longer waits: removes it from the queue, and frees its memory as soon as no run needs it."""
         if request.left:  # it was cancelled, expired or failed
             self._queue.remove(request)
         request.given_up = True
@@ -157,7 +157,7 @@ class Batcher:
                 await self._wake.wait()
 
     async def _wait_for_more(self) -> None:
-        """Until what waits fills a batch, or some of it has waited long enough."""
+        """Waits until a batch is full, or a request has waited long enough."""
         while self._queue and self.waiting_images < self._limits.batch_images and self._closing is None:
             due = self._queue.due()
             if due <= asyncio.get_running_loop().time():
@@ -184,7 +184,7 @@ class Batcher:
                     self._share.give_back(part.request.images.nbytes)
 
     def _fail_all(self, batch: Sequence[Slice] = ()) -> None:
-        """A runner has ended: whoever waits, or has images in this batch, is told that there will be no answer."""
+        """A runner has ended: fails all waiting requests, and those of this batch."""
         self._closing = self._closing or ModelFailed("the task that runs this model has ended")
         for request in [*self._queue.clear(), *(part.request for part in batch)]:
             request.fail(for_one_caller(self._closing))
@@ -199,16 +199,16 @@ def start_batcher(
     on_batch: Callable[[BatchDone], None] = lambda done: None,
     unusable: Callable[[Rows], Unusable] = lambda rows: None,
 ) -> Batcher:
-    """A batcher at work in the running event loop.
+    """Starts a batcher in the running event loop.
 
     Args:
-        run: parts, arrays of shape (n, ...) -> arrays of as many rows as all parts have; blocks, and is called in as
-            many threads of the batcher's own as there are runs at once. What gathers the parts is the function: a GPU
-            does so in memory of its own.
-        share: of the bytes that may wait; None: no bound.
-        on_death: told the error if a runner itself ends by one, which is a bug.
-        on_batch: told of every run, in the event loop, before its callers have their answers. Must not raise.
-        unusable: which rows of a run's outputs are no answer; called where the run was.
+        run: parts, arrays of shape (n, ...) -> arrays with as many rows as all parts together. Blocks; called in the
+            batcher's own threads, one per concurrent run. It must combine the parts itself, because a GPU does that in
+            its own memory.
+        share: budget of the bytes that may wait; None: no limit.
+        on_death: called with the error if a runner itself fails, which is a bug.
+        on_batch: called for every run, in the event loop, before its callers get their answers. Must not raise.
+        unusable: finds the unusable rows of a run's outputs; called in the thread of the run.
     """
     batcher = Batcher(Runs(run, on_batch, unusable), limits, share or Budget(sys.maxsize).share())
 

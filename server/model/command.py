@@ -1,4 +1,4 @@
-"""`vouch verify`: a bundle is recounted, and what an auditor wants to know is shown."""
+"""`vouch verify`: recounts a bundle and prints what an auditor needs."""
 
 import time
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from vouch.server.settings import VerifySettings
 
 
 def verify(arguments: Sequence[str]) -> int:
-    """Recounts a bundle; returns the exit code: 1 where it does not reproduce its claim."""
+    """Recounts a bundle; returns the exit code: 1 if it does not reproduce its claim."""
     settings = parse(VerifySettings, "vouch verify", arguments, epilog="Example: vouch verify models/digits/1")
     return exit_code(lambda: _verify(settings), (DomainError, BundleError))
 
@@ -39,7 +39,7 @@ def _verify(settings: VerifySettings) -> None:
     if settings.json_output:
         print_json(as_json(verified) | {"seconds": round(time.perf_counter() - started, 3)})
         return
-    output().print(f"{bundle} vouches for itself: files, graph and count hold.")
+    output().print(f"{bundle} is verified: files, graph and recount match the claim.")
     for what, figure in as_lines(verified):
         output().print(f"  {what:<10} {figure}")
     against = caveats(manifest.claim, manifest.calibration, manifest.labels)

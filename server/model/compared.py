@@ -1,4 +1,4 @@
-"""What a bundle is compared with other versions by: its classes, validation images, and the answers that it states."""
+"""The data by which a bundle is compared with other versions: classes, validation images, and stated answers."""
 
 import json
 
@@ -10,11 +10,11 @@ from vouch.server.lineup.comparing import MAX_IMAGES, Compared
 
 
 def compared(bundle: Bundle, right: np.ndarray | None = None) -> Compared:
-    """Read from the bundle as it is: only what its recount has proven is to be relied on. Before format 3, a bundle
-    states no answers one by one.
+    """Reads the data from the bundle: it can be relied on only after a recount. Before format 3, a bundle does not
+    state single answers.
 
     Args:
-        right: as `Bundle.right_answers`, where they have been read already.
+        right: as `Bundle.right_answers`, if already read.
 
     Raises:
         InvalidBundle: its answers cannot be read.
@@ -27,7 +27,7 @@ def compared(bundle: Bundle, right: np.ndarray | None = None) -> Compared:
 
 
 def packed(right: np.ndarray) -> bytes:
-    """Answers as `Compared` has them.
+    """Answers in the format of `Compared`.
 
     Args:
         right: bool, shape (N,).

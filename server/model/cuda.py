@@ -1,9 +1,8 @@
-"""A graph on a GPU: run in a few fixed batch sizes, over memory that is taken once and bound once.
+"""Runs a graph on a GPU in a few fixed batch sizes, with memory that is allocated and bound once.
 
-A new input shape makes CUDA's convolutions search for their fastest algorithm again, in the middle of serving; so a
-batch is put into the smallest bucket that holds it, and every bucket has run before the first caller comes. Callers'
-images are gathered in page-locked memory, their only copy here, from which the GPU fetches them by itself, and outputs
-are written to such memory.
+A new input shape would make CUDA's convolutions search for their fastest algorithm again, in the middle of serving. So
+a batch goes into the smallest bucket that it fits, and every bucket has run before the first call. Callers' images are
+copied once, into page-locked memory, from which the GPU fetches them itself; outputs are written to such memory too.
 """
 
 import threading
@@ -20,28 +19,28 @@ from vouch.server.settings import Provider
 
 
 class Bucket(NamedTuple):
-    """One batch size, and what its runs read and write."""
+    """One batch size, and the memory of its runs."""
 
     binding: ort.IOBinding
     images: ort.OrtValue
-    """On the device; what the graph reads."""
+    """The graph's input, on the device."""
     staged: np.ndarray
-    """Images on their way there: uint8, shape (size, H, W) or (size, H, W, C), in memory of the host."""
+    """Images to be copied to the device: uint8, shape (size, H, W) or (size, H, W, C), in host memory."""
     outputs: Outputs
-    """Of the whole bucket, in memory of the host."""
+    """Outputs of the whole bucket, in host memory."""
     held: list[ort.OrtValue]
-    """What the arrays are views of."""
+    """The memory that the arrays are views of."""
 
 
 class BoundSession:
-    """As `Session`, run in buckets. One run at a time: the buffers are shared."""
+    """Like `Session`, run in buckets. One run at a time: the buffers are shared."""
 
     def __init__(self, session: Session, provider: Provider, most: int) -> None:
-        """Takes the memory of all buckets.
+        """Allocates the memory of all buckets.
 
         Args:
-            session: on this provider, its signature checked.
-            most: images a run.
+            session: a session on this provider, with checked signature.
+            most: most images per run.
         """
         self.sizes = bucket_sizes(most)
         self._graph = session.graph
@@ -49,7 +48,7 @@ class BoundSession:
         self._buckets = [_bucket(self._graph, provider, size) for size in self.sizes]
 
     def run(self, parts: Sequence[np.ndarray]) -> Outputs:
-        """As `Session.run`, for up to `most` images. Callers own the arrays that they get.
+        """As `Session.run`, for up to `most` images. Callers own the returned arrays.
 
         Raises:
             ModelFailed: ONNX Runtime raised, or the images do not fit.
@@ -58,7 +57,7 @@ class BoundSession:
         try:
             bucket = self._buckets[bisect_left(self.sizes, count)]
             with self._lock:
-                start = 0  # the rows behind the last keep what they had: no row sees another
+                start = 0  # rows after the last one keep old images, which do not affect other rows
                 for part in parts:
                     bucket.staged[start : (start := start + len(part))] = part
                 bucket.images.update_inplace(bucket.staged)
@@ -70,7 +69,7 @@ class BoundSession:
 
 
 def bucket_sizes(most: int) -> list[int]:
-    """The powers of two below it, and itself: at most half of a run is for nothing."""
+    """The powers of two below `most`, and `most`: at most half of a run is unused."""
     return [*(1 << power for power in range((most - 1).bit_length())), most]
 
 
@@ -90,7 +89,7 @@ def _bucket(graph: ort.InferenceSession, provider: Provider, size: int) -> Bucke
 
 
 def _on_host(provider: Provider, shape: tuple[int, ...], element: type[np.generic]) -> ort.OrtValue:
-    """Memory of the host that numpy reads and writes where it lies, page-locked where the provider offers such."""
+    """Host memory that numpy reads and writes in place, page-locked if the provider supports it."""
     for device in ort.get_ep_devices():
         if device.ep_name == PROVIDERS[provider]:
             locked = device.memory_info(ort.OrtDeviceMemoryType.HOST_ACCESSIBLE)

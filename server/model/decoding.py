@@ -1,4 +1,4 @@
-"""Decodes the files of a validation split where nobody is served yet: on all cores, in bounded memory."""
+"""Decodes the files of a validation split during verification: on all cores, in bounded memory."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,21 +12,21 @@ from vouch.bundle.image_parts import image_parts
 from vouch.bundle.pixel_settings import PixelSettings
 
 LARGE_BYTES = 128 << 20
-"""A file that takes more than so many bytes to decode is decoded while no other of this kind is."""
+"""Files that need more memory than this to decode are decoded one at a time."""
 
 
 class Decoding:
-    """Threads that decode by the one function that callers' files go through."""
+    """Threads that decode with the same function as callers' files."""
 
     def __init__(self, expected: PixelSettings, threads: int) -> None:
         self._expected = expected
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="decode validation")
         self._large = Lock()
         self._given = 0
-        """Files so far, of a split that is given in its order."""
+        """Number of files so far; a split is decoded in its order."""
 
     async def decode(self, files: Sequence[bytes]) -> np.ndarray:
-        """The images in these files, as callers' would be: uint8, shape (N, H, W) or (N, H, W, C).
+        """The images in these files, decoded like callers' files: uint8, shape (N, H, W) or (N, H, W, C).
 
         Raises:
             InvalidBundle: one cannot be decoded.
@@ -39,7 +39,7 @@ class Decoding:
         )
 
     def close(self) -> None:
-        """Ends the threads when they have done what they are at."""
+        """Ends the threads after their current files."""
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def _decode(self, number: int, file: bytes) -> np.ndarray:

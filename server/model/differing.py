@@ -1,8 +1,7 @@
-"""A version's answers to its validation images held against the claimed ones, image by image.
+"""Compares a version's answers to its validation images with the claimed ones, image by image.
 
-An answer may differ where the model itself hardly prefers one to the other, because no runtime promises the same bits
-on another processor; and in few images. Everything else means that other pixels, labels, names or another graph were
-judged than are served.
+A few answers may differ where the two probabilities are nearly equal, because no runtime guarantees the same bits on
+another processor. Any other difference means that the served pixels, labels, names or graph are not the judged ones.
 """
 
 import numpy as np
@@ -12,15 +11,15 @@ from vouch.bundle.manifest import Manifest
 from vouch.server.lineup.lineup import MAX_NAMED_IMAGES, Recount
 
 NEAR = 0.01
-"""By how much probabilities may differ, and still be those of equal answers."""
+"""Probabilities that differ by at most this count as equal."""
 NAMED = 5
-"""Images that a refusal describes."""
+"""Number of images that a refusal describes."""
 SHOWN = 40
-"""Characters of a label there."""
+"""Characters shown of a label."""
 
 
 def allowed_to_differ(images: int, share: float) -> int:
-    """Of so many images: this share, at least one; none where the share is 0."""
+    """How many of the images may differ: this share, at least one; none if the share is 0."""
     return max(1, int(share * images + 1e-9)) if share else 0
 
 
@@ -35,7 +34,7 @@ class Differing:
         self._first: list[int] = []
         self._described: list[str] = []
         self.drift = 0.0
-        """The largest difference of a probability so far that is not over NEAR."""
+        """The largest difference of a probability so far that is at most NEAR."""
 
     def add(self, claimed: Answers, probabilities: np.ndarray) -> None:
         """
@@ -64,19 +63,19 @@ class Differing:
         return Recount(differing=self._differing, moved=self._moved, allowed=self._allowed, first=tuple(self._first))
 
     def refusal(self) -> str:
-        """Why the answers are not those that were claimed; empty where they are."""
-        most = f"at most {self._allowed:,} may (--max-differing)"
+        """Why the answers are not the claimed ones; empty if they are."""
+        most = f"at most {self._allowed:,} may differ (--max-differing)"
         if self._unexplained:
             why = (
-                f"{self._differing:,} of {self._seen:,} images are answered otherwise than claimed, "
-                f"{self._unexplained:,} of them though the two answers' probabilities differ by more than {NEAR}"
+                f"{self._differing:,} of {self._seen:,} answers differ from the claimed ones, and for "
+                f"{self._unexplained:,} of them the two answers' probabilities differ by more than {NEAR}"
             )
         elif self._differing > self._allowed:
-            why = f"{self._differing:,} of {self._seen:,} images are answered otherwise than claimed; {most}"
+            why = f"{self._differing:,} of {self._seen:,} answers differ from the claimed ones; {most}"
         elif self._moved > self._allowed:
             why = (
-                f"{self._moved:,} of {self._seen:,} images are answered with a probability that differs from the "
-                f"claimed one by more than {NEAR}; {most}"
+                f"the probabilities of {self._moved:,} of {self._seen:,} answers differ from the claimed ones by more "
+                f"than {NEAR}; {most}"
             )
         else:
             return ""
@@ -85,7 +84,7 @@ class Differing:
 
     @staticmethod
     def _single(claimed: Answers, given: Answers, probabilities: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Which answers differ, which of them by little, and by how much the claimed answer's probability does."""
+        """Which answers differ, which of them are near, and by how much the claimed answer's probability differs."""
         of_claimed = probabilities[np.arange(len(claimed)), claimed.answers]
         near = np.abs(of_claimed - given.probabilities) <= NEAR
         return claimed.answers != given.answers, near, np.abs(of_claimed - claimed.probabilities)

@@ -1,7 +1,7 @@
-"""A version's coverage and calibration error, counted again and held against what its manifest states.
+"""Recounts a version's coverage and calibration error, and compares them with its manifest.
 
-On the machine that trained, both come out the same. On another one probabilities differ a little, so each figure may
-differ by as much as the answers that lie that near to a border explain, and no more.
+On the machine that trained, both are the same. On another one, probabilities differ a little, so each figure may
+differ by as much as the answers near a border explain, and no more.
 """
 
 from collections.abc import Sequence
@@ -15,22 +15,22 @@ from vouch.bundle.reliability import Coverage
 from vouch.server.model.session import Outputs
 
 BORDER = 0.05
-"""Of a threshold: a probability within this part of it may lie on its other side on another processor."""
+"""Share of a threshold: a probability this near to it may be on its other side on another processor."""
 OTHERS_DRIFT = 10
-"""Times that of the claimed answers, by which the probabilities of the other labels may have drifted."""
+"""Probabilities of the other labels may drift this many times as far as those of the claimed answers."""
 INTERVAL_TIMES = 7
-"""How many times as far as the error the ends of its interval may have moved: by what chance adds to bins and sum."""
+"""The ends of the error's interval may move this many times as far as the error itself."""
 BANDS = (1e-5, 1e-4, 1e-3, 1e-2)
-"""How far probabilities may have drifted; the first is what another order of adding up does."""
+"""How far probabilities may have drifted; another order of summation causes the first."""
 
 
 def _band(drift: float) -> int:
-    """Which of the bands it is in; the last one where it is beyond all."""
+    """Index of the drift's band; the last one if it exceeds all."""
     return next((number for number, most in enumerate(BANDS) if drift <= most), len(BANDS) - 1)
 
 
 class Figures:
-    """A running count of both."""
+    """Running counts of both."""
 
     def __init__(self, manifest: Manifest) -> None:
         calibration = manifest.calibration
@@ -46,8 +46,8 @@ class Figures:
     def add(self, labels: np.ndarray, outputs: Outputs) -> None:
         """
         Args:
-            labels: of the next images, as a manifest's task has them.
-            outputs: of this server, to them.
+            labels: of the next images, in the form of the manifest's task.
+            outputs: this server's outputs for them.
         """
         if self._after is None or self._before is None:
             return
@@ -59,11 +59,11 @@ class Figures:
             coverage.add(outputs.probabilities, labels)
 
     def refusal(self, drift: float, other: int) -> str:
-        """Why the manifest states other figures than these; empty where it does not.
+        """Why the manifest's figures differ from these; empty if they do not.
 
         Args:
-            drift: of probabilities, at most, in all images but some.
-            other: how many images these are.
+            drift: the largest drift of probabilities, except in `other` images.
+            other: number of images with a larger drift or another answer.
         """
         if self._after is None or self._before is None:
             return ""
@@ -82,7 +82,7 @@ class _Error:
         self._tally = CalibrationTally()
         self._images = 0
         self._near = np.zeros(len(BANDS), np.int64)
-        """Answers at the border of two bins, or of yes and no to a label, by how near."""
+        """Answers near the border of two bins, or near 0.5 for a label, per band."""
 
     def add(self, probabilities: np.ndarray, labels: np.ndarray) -> None:
         confidence, right = confidence_and_right(probabilities, labels)
@@ -95,40 +95,41 @@ class _Error:
         self._near += [np.count_nonzero(distance <= band) for band in BANDS]
 
     def refusal(self, drift: float, other: int) -> str:
-        """An answer that is in another bin changes the sum by twice its confidence, one that drifts by its drift."""
+        """An answer in another bin changes the sum by twice its confidence; one that drifts, by its drift."""
         band = _band(drift)
         answers = max(1, self._tally.answers)
         moved = other * answers // max(1, self._images)
         tolerance = BANDS[band] + 2 * (int(self._near[band]) + moved) / answers
         if abs(self._tally.error - self._stated) > tolerance:
             return (
-                f"the calibration error {self._what} is stated as {self._stated:.4%} and is {self._tally.error:.4%} "
-                f"here; at most {tolerance:.4%} of difference is explained by rounding"
+                f"the calibration error {self._what} is stated as {self._stated:.4%} and recounted as "
+                f"{self._tally.error:.4%}; rounding explains a difference of at most {tolerance:.4%}"
             )
         here = self._tally.interval
         low, high = self._interval or here
         if max(abs(low - here[0]), abs(high - here[1])) <= INTERVAL_TIMES * tolerance:
             return ""
         return (
-            f"the interval of the calibration error is stated as {low:.4%} to {high:.4%} and is {here[0]:.4%} to "
-            f"{here[1]:.4%} here; at most {INTERVAL_TIMES * tolerance:.4%} of difference is explained by rounding"
+            f"the interval of the calibration error is stated as {low:.4%} to {high:.4%} and recounted as "
+            f"{here[0]:.4%} to {here[1]:.4%}; rounding explains a difference of at most "
+            f"{INTERVAL_TIMES * tolerance:.4%}"
         )
 
 
 class _Covered:
-    """Label sets that contain the truth, of each class and in all, and their size."""
+    """Counts the label sets that contain the truth, per class and in total, and their sizes."""
 
     def __init__(self, stated: Coverage, classes: int) -> None:
         self._stated = stated
         self._covered, self._size, self._images = np.zeros(classes, np.int64), 0, 0
         self._near_covered, self._near_size = np.zeros((len(BANDS), classes), np.int64), np.zeros(len(BANDS), np.int64)
-        """Labels near the threshold, by how near; of the truth, by class."""
+        """Labels near the threshold, per band; the true ones also per class."""
 
     def add(self, probabilities: np.ndarray, labels: np.ndarray) -> None:
         rows, thresholds = np.arange(len(labels)), np.asarray(self._stated.thresholds, probabilities.dtype)
         sets = label_sets(probabilities, thresholds)
         distance = np.abs(probabilities - thresholds)
-        distance[rows, probabilities.argmax(axis=1)] = np.inf  # it is in its set whatever the threshold
+        distance[rows, probabilities.argmax(axis=1)] = np.inf  # the top label is in the set for any threshold
         for number, band in enumerate(BANDS):
             near = distance <= np.minimum(BORDER * thresholds, OTHERS_DRIFT * band)
             self._near_covered[number] += self._of_each(labels[near[rows, labels]])
@@ -149,8 +150,8 @@ class _Covered:
             return self._refusal_of_a_class(band, other, labels)
         return (
             f"the coverage of {stated.promised:.1%} is stated as {stated.covered:,} of {stated.total:,} images with "
-            f"{stated.mean_size:.4f} labels a set and is {covered:,} of {self._images:,} with "
-            f"{self._size / max(1, self._images):.4f} here"
+            f"{stated.mean_size:.4f} labels per set and recounted as {covered:,} of {self._images:,} with "
+            f"{self._size / max(1, self._images):.4f}"
         )
 
     def _refusal_of_a_class(self, band: int, other: int, labels: Sequence[str]) -> str:
@@ -163,5 +164,5 @@ class _Covered:
         k = int(wrong[0])
         return (
             f"the coverage of {self._stated.promised:.1%} among images of {labels[k]} is stated as {each.covered[k]:,} "
-            f"of {each.total[k]:,} and is {self._covered[k]:,} here"
+            f"of {each.total[k]:,} and recounted as {self._covered[k]:,}"
         )

@@ -1,7 +1,7 @@
-"""Inline runs: requests that come within one turn of the event loop run together on it, at the turn's end.
+"""Inline runs: requests that arrive within one turn of the event loop run together on the loop, at the turn's end.
 
-For models that take microseconds, which answer sooner than a thread would hear of the images. Where requests come one
-by one, each runs as it comes.
+For models that take microseconds, which is less than handing the images to a thread. Requests that arrive one by one
+run immediately.
 """
 
 import asyncio
@@ -14,26 +14,26 @@ from vouch.server.model.request import Request, Rows, Slice
 from vouch.server.model.runs import Runs
 
 GATHERED_BYTES = 1 << 17
-"""A request of fewer is copied beside others' in less time than a run of its own would cost: the run itself, and that
-other threads take the interpreter lock while it lasts."""
+"""Copying a smaller request into a common batch is faster than a run of its own, which also lets other threads take
+the interpreter lock."""
 WORTH_GATHERING = 1.25
-"""Requests per turn of the event loop, on average, from which on gathering them pays."""
+"""Requests per turn of the event loop, on average, above which gathering pays."""
 TURNS = 16
-"""Over which that average goes; also how many requests run alone before the next one is gathered again."""
+"""Turns in that average; also the number of requests that run alone before one is gathered again."""
 
 Gathered = tuple[np.ndarray, "asyncio.Future[Rows]", int]
-"""Images, what is to have their rows, and since when they wait (ns). No `Request`, because every small call is one of
-these."""
+"""Images, the future of their rows, and since when they wait (ns). Not a `Request`, because every small call makes one
+of these."""
 
 
 class Gathering:
-    """What is run at the end of this turn of the event loop."""
+    """The requests that run at the end of this turn of the event loop."""
 
     def __init__(self, runs: Runs, batch_images: int, inline_images: int) -> None:
         """
         Args:
-            batch_images: of a run, at most.
-            inline_images: of a turn, at most, in as many runs as that takes.
+            batch_images: most images per run.
+            inline_images: most images per turn, in as many runs as needed.
         """
         self._runs = runs
         self._batch_images = batch_images
@@ -44,7 +44,7 @@ class Gathering:
         self._alone_since = 0
 
     def add(self, images: np.ndarray) -> "Rows | asyncio.Future[Rows]":
-        """The rows, or what has them by the end of the loop's next turn. A failure is always in the latter.
+        """The rows, or a future that has them by the end of the loop's next turn. A failure is always in a future.
 
         Args:
             images: at most `inline_images`.
@@ -63,7 +63,7 @@ class Gathering:
         return answer
 
     def run(self) -> None:
-        """Runs what was gathered, if anything was."""
+        """Runs the gathered requests, if there are any."""
         gathered, self._gathered = self._gathered, []
         images, self._images = self._images, 0
         if not gathered:
@@ -77,7 +77,7 @@ class Gathering:
             self._run_together(here)
 
     def _run_together(self, gathered: list[Gathered]) -> None:
-        """In one run. What is good is handed out here: that costs less than to make requests of them first."""
+        """Runs all in one run. Usable rows are delivered here, which is cheaper than making `Request` objects first."""
         outcome = self._runs([images for images, _, _ in gathered])
         if outcome.unusable is not None or outcome.failure is not None:
             self._runs.settle([_whole(_request(one)) for one in gathered], outcome)

@@ -1,4 +1,4 @@
-"""A bundle's graph, loaded, held against its manifest and warmed up: what the recount counts is what is served."""
+"""Loads a bundle's graph, checks it against its manifest and warms it up, both for the recount and for serving."""
 
 from collections.abc import Callable, Sequence
 
@@ -18,14 +18,14 @@ from vouch.server.settings import RuntimeSettings
 
 Loaded = Session | Sessions | BoundSession
 OnRun = Callable[[int], None]
-"""Told before each run how many images it has, beside those that measure how fast a model is."""
+"""Called before each run with its number of images, except for runs that measure speed."""
 
 
 def load(bundle: Bundle, settings: RuntimeSettings, plan: RunPlan, on_run: OnRun = lambda images: None) -> Loaded:
-    """The bundle's graph, loaded, held against the manifest and warmed up; run as the plan says.
+    """The bundle's graph, loaded, checked against the manifest and warmed up; it runs by the plan.
 
     Raises:
-        Refused, InvalidBundle: a file or the graph is not what the manifest says.
+        Refused, InvalidBundle: a file or the graph is not what the manifest states.
         StartFailed: the provider is not available.
     """
     manifest = bundle.manifest
@@ -44,7 +44,7 @@ def load(bundle: Bundle, settings: RuntimeSettings, plan: RunPlan, on_run: OnRun
 
 
 def opened(bundle: Bundle, settings: RuntimeSettings, threads: int) -> Session:
-    """A session of the bundle's graph, held against the manifest. Raises as `load`."""
+    """A session of the bundle's graph, checked against the manifest. Raises as `load`."""
     manifest, model = bundle.manifest, bundle.read_model()
     check_graph(model, settings.allow_domain)
     session = open_session(model, settings.provider, threads)
@@ -53,9 +53,10 @@ def opened(bundle: Bundle, settings: RuntimeSettings, threads: int) -> Session:
 
 
 def most_images_a_run(settings: RuntimeSettings, image_shape: tuple[int, ...], at_once: int = 1) -> int:
-    """Images of this shape, (H, W) or (H, W, C), in one of the runs at once: on a processor all together have no more
-    than a claim is counted by, for the layers of a photograph take megabytes, and a core is no faster with many of
-    them. On a GPU as the settings say.
+    """The most images of this shape, (H, W) or (H, W, C), in one run.
+
+    On a CPU, all concurrent runs together have at most the batch size in which claims are counted: the layers of a
+    photograph take megabytes, and a core is no faster with many of them. On a GPU: the setting.
     """
     if settings.provider != "cpu":
         return settings.max_batch_size
@@ -63,7 +64,7 @@ def most_images_a_run(settings: RuntimeSettings, image_shape: tuple[int, ...], a
 
 
 def warm(session: Session | BoundSession, sizes: Sequence[int], manifest: Manifest, on_run: OnRun) -> None:
-    """Runs each size once, the largest first, so that memory is asked for once. Raises Refused."""
+    """Runs each size once, the largest first, so that memory is allocated only once. Raises Refused."""
     for rows in reversed(sizes):
         on_run(rows)
         outputs = session.run([np.zeros((rows, *manifest.input.shape), np.uint8)])
@@ -76,8 +77,8 @@ def check_outputs(outputs: Outputs, rows: int, manifest: Manifest) -> None:
         if values.shape != (rows, classes):
             raise Refused(f"{name} for {rows} images have shape {values.shape}; expected {(rows, classes)}")
         if not np.isfinite(values).all():
-            raise Refused(f"{name} hold values that are not finite")
+            raise Refused(f"{name} contain values that are not finite")
     if manifest.task == "single_label" and np.abs(outputs.probabilities.sum(axis=1) - 1).max() > TOLERANCE:
         raise Refused("probabilities do not sum to 1")
     if outputs.probabilities.min() < -TOLERANCE or outputs.probabilities.max() > 1 + TOLERANCE:
-        raise Refused("probabilities are not from 0 to 1")
+        raise Refused("probabilities are not between 0 and 1")

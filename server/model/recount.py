@@ -1,6 +1,6 @@
-"""Does a bundle keep its promise? Hashes, graph, warm-up, and a recount through decoder, session and batcher.
+"""Verifies a bundle: hashes, graph, warm-up, and a recount through decoder, session and batcher.
 
-The same steps for `vouch verify`, and for the probe process that looks at every version before it is served.
+The steps are the same for `vouch verify` and for the probe process that verifies every version before it is served.
 """
 
 import asyncio
@@ -32,13 +32,13 @@ from vouch.server.model.sessions import Sessions
 from vouch.server.settings import RuntimeSettings
 
 Progress = Callable[[Accuracy], None]
-"""Told the count so far after each batch."""
+"""Called with the count so far after each batch."""
 Decode = Callable[[Sequence[bytes]], Awaitable[np.ndarray]]
 """Files -> the model's pixels: uint8, shape (N, H, W) or (N, H, W, C)."""
 
 
 class Counted(NamedTuple):
-    """How far a recount has come."""
+    """The result of a recount so far."""
 
     served: Accuracy
     recount: Recount
@@ -51,11 +51,11 @@ class Verified:
     bundle: Bundle
     served: Accuracy
     recount: Recount
-    """How its answers went with those that it claims."""
+    """How its answers compare with the claimed ones."""
     plan: RunPlan
-    """How it is run best, on as many cores as it had."""
+    """The best way to run it, on the given number of cores."""
     right: np.ndarray | None
-    """Which of those it claims are right: as `Bundle.right_answers`."""
+    """Which claimed answers are right: as `Bundle.right_answers`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,15 +77,15 @@ async def verify(
     progress: Progress = lambda count: None,
     on_run: OnRun = lambda images: None,
 ) -> Verified:
-    """Holds a bundle to its word, and measures how it is run best.
+    """Checks that a bundle reproduces its claim, and measures its run plan.
 
     Args:
-        cores: of whoever will serve it.
+        cores: number of cores of the worker that will serve it.
 
     Raises:
         Incomplete: a file is missing, or is not the published one.
-        Refused: the graph is not what the manifest says, answers are not those that were claimed, or figures are not
-            those that the manifest states; the message has the numbers.
+        Refused: the graph, the answers or the figures are not those that the manifest states; the message has the
+            numbers.
         StartFailed: the provider is not available.
     """
     try:
@@ -93,7 +93,7 @@ async def verify(
     except BundleError as err:
         raise Incomplete(str(err)) from err
     try:
-        bundle.read_fit_digests()  # or callers who count would find out
+        bundle.read_fit_digests()  # checked here, or callers who count would be the first to find an error
         session, plan = load_and_plan(bundle, settings, cores, on_run)
     except BundleError as err:
         raise Refused(str(err)) from err
@@ -117,12 +117,12 @@ async def verify(
 
 
 class Counting:
-    """What a recount adds up."""
+    """The sums of a recount."""
 
     def __init__(self, manifest: Manifest, allowed: int) -> None:
         """
         Args:
-            allowed: how many images may be answered otherwise than claimed.
+            allowed: number of images whose answer may differ from the claimed one.
         """
         self.manifest = manifest
         self._tally = manifest.new_tally()
@@ -142,7 +142,7 @@ class Counting:
 
     @property
     def counted(self) -> Counted:
-        """All of it so far."""
+        """The result so far."""
         served = self._tally.accuracy
         if self.manifest.has_answers:
             return Counted(served, self._differing.recount)
@@ -157,9 +157,9 @@ class Counting:
     def check(self) -> None:
         """
         Raises:
-            Refused: the recount is over another number of images, answers are not the claimed ones, or the manifest
-                states other figures.
-            InvalidBundle: it states what its own answers do not say.
+            Refused: the recount has another number of images, answers are not the claimed ones, or the manifest states
+                other figures.
+            InvalidBundle: its statements contradict its own answers.
         """
         (served, recount), claim = self.counted, self.manifest.claim
         if served.total != claim.total:
@@ -186,12 +186,12 @@ async def recount(
     """The count on a validation split, after each of its batches.
 
     Args:
-        batches: of as many images as claims are counted in.
+        batches: of the batch size in which claims are counted.
         counting: what they are added to.
         alone: how many images of the first batch are also run one by one.
 
     Raises:
-        Refused: an output is not finite, or images are answered otherwise alone.
+        Refused: an output is not finite, or images get other answers alone.
         DomainError: as `Batcher.submit`.
     """
     async for batch in batches:
@@ -210,8 +210,8 @@ async def in_batches(bundle: Bundle, count: int, decode: Decode, most_bytes: int
 
     Args:
         count: images of a batch.
-        decode: what makes pixels of files, some of a batch at a time.
-        most_bytes: of files that are held at a time.
+        decode: turns files into pixels, part of a batch at a time.
+        most_bytes: limit of the files' bytes in memory at a time.
 
     Raises:
         BundleError: as `Bundle.read_pieces`.

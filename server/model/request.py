@@ -1,4 +1,4 @@
-"""What a caller has submitted to a batcher, and the parts in which it is run."""
+"""A caller's request to a batcher, and the slices in which it is run."""
 
 import asyncio
 import time
@@ -10,16 +10,16 @@ import numpy as np
 from vouch.server.errors import DomainError, UnusableAnswer
 
 Rows = tuple[np.ndarray, ...]
-"""The outputs of a run: arrays that have one row per image."""
+"""The outputs of a run: arrays with one row per image."""
 Model = Callable[[Sequence[np.ndarray]], Rows]
-"""Parts in, each of shape (n, ...), rows out, in the order of the parts. Blocks."""
+"""Parts, each of shape (n, ...) -> rows, in the order of the parts. Blocks."""
 Unusable = np.ndarray | None
-"""Which rows of a run are no answer: bool, shape (N,); None where all are."""
+"""Which rows of a run are unusable: bool, shape (N,); None if all are usable."""
 
 
 @dataclass(eq=False, slots=True)
 class Request:
-    """Some images of one caller, until their rows are there."""
+    """Images of one caller, and their rows as they arrive."""
 
     images: np.ndarray
     deadline: float | None
@@ -27,30 +27,30 @@ class Request:
     answer: asyncio.Future[Rows]
     submitted_ns: int = field(default_factory=time.perf_counter_ns)
     due: float = 0.0
-    """In the event loop's time: it waits no longer for others' images."""
+    """When it stops waiting for other callers' images, in the event loop's time."""
     taken: int = 0
-    """Images already handed to a run."""
+    """Number of images already given to a run."""
     running: int = 0
-    """Runs that have some of its images now."""
+    """Number of runs that have some of its images now."""
     given_up: bool = False
-    """Its caller has an answer, or waits no more."""
+    """Its caller has an answer, or no longer waits."""
     rows: Rows = ()
-    """Of all its images, where they come from several runs; filled as those end, in any order, so that the last copies
-    no more than the others."""
+    """Rows of all its images, if they come from several runs; filled as the runs end, in any order, so that the last
+    one copies no more than the others."""
     filled: int = 0
-    """The images whose rows are there."""
+    """Number of images whose rows have arrived."""
 
     @property
     def left(self) -> int:
-        """Images that no run has taken yet."""
+        """Number of images that no run has taken yet."""
         return len(self.images) - self.taken
 
     def is_filled_by(self, images: int) -> bool:
-        """The rows of so many more images are all that it lacks."""
+        """Whether the rows of this many more images complete it."""
         return self.filled + images == len(self.images)
 
     def add(self, part: Rows, start: int) -> None:
-        """The rows of some images, from `start` on; with the last of them it is answered."""
+        """Stores the rows of some images, from `start` on; the last ones complete the answer."""
         if self.answer.done():
             return
         count = len(part[0])
@@ -66,7 +66,7 @@ class Request:
             self.answer.set_result(self.rows)
 
     def fail(self, failure: DomainError) -> None:
-        """There will be no rows."""
+        """Fails the request, unless it is answered."""
         if not self.answer.done():
             self.answer.set_exception(failure)
 
@@ -78,27 +78,27 @@ class Slice:
     request: Request
     images: np.ndarray
     start: int = 0
-    """Its first image among the request's."""
+    """Index of its first image within the request."""
 
 
 def for_one_caller(failure: DomainError) -> DomainError:
-    """A failure that several share, for one of them: an exception that each of them raises would grow by every one."""
+    """A copy of a shared failure for one caller: the traceback of a shared exception would grow with each raise."""
     own = type(failure)(*failure.args)
     own.__cause__ = failure.__cause__ or failure
     return own
 
 
 def no_answer(unusable: Unusable, rows: slice, start: int = 0) -> UnusableAnswer | None:
-    """Why the images of these rows have no answer; None where they have.
+    """The error if images of these rows have no usable answer; None if all have.
 
     Args:
-        rows: of a run.
-        start: the first of them among its request's images.
+        rows: rows of a run.
+        start: index of their first image within its request.
     """
     if unusable is None or not (found := np.flatnonzero(unusable[rows])).size:
         return None
     more = f", nor to {len(found) - 1:,} more" if len(found) > 1 else ""
     return UnusableAnswer(
         f"the model has no usable answer to image {start + found[0]} (the first is 0){more}: its values are not "
-        "finite, or no probabilities"
+        "finite or are no probabilities"
     )

@@ -1,4 +1,4 @@
-"""Runs of a model: parts in, checked rows out. A run is counted before its callers have their answers."""
+"""Runs of a model: parts in, checked rows out. A run is counted before its callers get their answers."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from vouch.server.model.request import Model, Rows, Slice, Unusable, for_one_cal
 
 
 class Outcome(NamedTuple):
-    """What one run gave. A tuple, because it is made in every run and costs a third so."""
+    """The result of one run. A tuple, because one is made in every run, and a tuple costs a third of a dataclass."""
 
     images: int
     rows: Rows
@@ -23,10 +23,10 @@ class Outcome(NamedTuple):
     run_ns: int
 
     def why_none(self, rows: slice, start: int = 0) -> DomainError | None:
-        """Why a caller has no answer in these rows, an error of its own; None where it has one.
+        """A caller's own error if it has no answer in these rows; None if it has one.
 
         Args:
-            start: the first of the images among its request's.
+            start: index of the first image within its request.
         """
         if self.failure is not None:
             return for_one_caller(self.failure)
@@ -34,7 +34,7 @@ class Outcome(NamedTuple):
 
 
 class Runs:
-    """A model, and who is told of its runs."""
+    """A model, and the callback for its runs."""
 
     def __init__(
         self, model: Model, on_batch: Callable[[BatchDone], None], unusable: Callable[[Rows], Unusable]
@@ -63,11 +63,11 @@ class Runs:
         return Outcome(images, rows, unusable, failure, started_ns, time.perf_counter_ns() - started_ns)
 
     def end(self) -> None:
-        """There are no more runs: whoever still knows of these keeps no model in memory."""
+        """Releases the model; later runs fail."""
         self._model = _no_more
 
     def settle(self, batch: Sequence[Slice], outcome: Outcome) -> None:
-        """Counts a run, then hands each request its rows, or the reason why it has none."""
+        """Counts a run, then gives each request its rows, or its error."""
         answered_ns: list[int] = []
         failed_ns: list[int] = []
         settled, start = [], 0
@@ -87,8 +87,8 @@ class Runs:
     def count(self, outcome: Outcome, answered_ns: Sequence[int], failed_ns: Sequence[int] = ()) -> None:
         """
         Args:
-            answered_ns: of each request that this run finished, how long it waited.
-            failed_ns: the same of each that it failed.
+            answered_ns: how long each request waited that this run finished.
+            failed_ns: how long each request waited that this run failed.
         """
         images, unusable, run_ns = outcome.images, outcome.unusable, outcome.run_ns
         if outcome.failure is not None:

@@ -1,7 +1,7 @@
-"""A graph in two sessions: one has all threads for a run that is alone, the other fewer for runs beside others.
+"""A graph in two sessions: one has all threads, for a single run; the other has fewer, for concurrent runs.
 
-Several threads finish one run sooner; runs beside each other, of one thread each, answer more images in all, because no
-thread waits for another.
+Several threads finish one run sooner. Concurrent runs of one thread each answer more images in total, because no thread
+waits for another.
 """
 
 import itertools
@@ -14,7 +14,7 @@ from vouch.server.model.session import Outputs, Session
 
 
 class Sessions:
-    """As `Session`. Runs are told apart by whether others are at work when they begin."""
+    """Like `Session`. The session of a run depends on whether another run is in progress when it begins."""
 
     def __init__(self, alone: Session, beside: Session) -> None:
         self.alone, self.beside = alone, beside
@@ -34,5 +34,5 @@ class Sessions:
                 self._running -= 1
 
     def run_in_turn(self, parts: Sequence[np.ndarray]) -> Outputs:
-        """The same on either session in turn, so that each answers about half of what is counted."""
+        """The same, alternating between the sessions, so that each answers about half of the recounted images."""
         return next(self._turns).run(parts)

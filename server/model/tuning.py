@@ -1,4 +1,4 @@
-"""How fast a model is, and so how it is best run: measured, not guessed."""
+"""Measures how fast a model is, and so how it is best run."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -6,19 +6,19 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 HANDING_OVER_S = 150e-6
-"""About what it costs to queue a request, wake a thread and be woken by it, on the machines of today; more where other
-threads want the interpreter's lock, and they do."""
+"""Approximate cost of queuing a request, waking a thread and being woken by it on today's machines; more while other
+threads want the interpreter lock."""
 MAX_BLOCKING_S = 2e-3
-"""No run on the event loop may keep other callers waiting longer."""
+"""The longest run allowed on the event loop, because other callers wait meanwhile."""
 MIN_RUNS = 5
 MEASURED_S = 0.003
-"""For how long each size is run at least: a machine that is busy for a moment is not so for as long. Ten sizes and more
-are measured at every start, and in 10 ms each nothing else was found."""
+"""Minimum time for which each size is run, longer than a short disturbance. Ten and more sizes are measured at every
+start; 10 ms for each gave the same results."""
 COMPARED_IMAGES = 32
-"""In a batch by which models are judged that take too long for larger ones to be timed."""
+"""Batch size for models that are too slow to time larger batches."""
 WORTH_THREADS_S = 1e-3
-"""A model that takes longer for a batch on one thread has several. Which is faster is not timed: while a server
-starts, others load on the same cores, and several threads lost."""
+"""A model that takes longer for a batch on one thread gets several. Which is faster is not measured: while a server
+starts, others load on the same cores, which makes several threads look slower than they are."""
 
 
 def inline_images(
@@ -27,15 +27,14 @@ def inline_images(
     max_batch_size: int,
     clock: Callable[[], float] = time.perf_counter,
 ) -> int:
-    """The most images that are better run on the event loop than handed to a thread; 0: none are. It may take several
-    runs to run them.
+    """The most images that are better run on the event loop than in a thread; 0: none. They may take several runs.
 
-    That is one whose run costs hardly more than its share of the best batch, so that there is nothing to gain from
-    waiting for others, and that does not hold up the loop.
+    Such a run costs hardly more than its share of the best batch, so that waiting for others gains nothing, and it does
+    not block the loop for long.
 
     Args:
-        run: what answers images in parts, each uint8, shape (n, *image_shape).
-        clock: tells seconds.
+        run: the model; takes images in parts, each uint8, shape (n, *image_shape).
+        clock: returns seconds.
     """
     sizes = [1 << power for power in range(max_batch_size.bit_length())]
     times: list[float] = []
@@ -64,12 +63,12 @@ def is_worth_threads(
     max_batch_size: int,
     clock: Callable[[], float] = time.perf_counter,
 ) -> bool:
-    """Whether a batch takes so long that several threads do not wait for each other most of the time, on cores that a
-    transport or another program has work for.
+    """Whether a batch takes long enough for several threads: for short runs they mostly wait for each other, on cores
+    that the transport and other programs use too.
 
     Args:
         run: as `inline_images`, on one thread.
-        clock: tells seconds.
+        clock: returns seconds.
     """
     for size in (1, min(COMPARED_IMAGES, max_batch_size)):
         if _shortest(run, np.zeros((size, *image_shape), np.uint8), clock) > WORTH_THREADS_S:
@@ -78,7 +77,7 @@ def is_worth_threads(
 
 
 def _shortest(run: Callable[[Sequence[np.ndarray]], object], images: np.ndarray, clock: Callable[[], float]) -> float:
-    """Of some runs: the others were disturbed."""
+    """The shortest of some runs: the others were disturbed."""
     took: list[float] = []
     while len(took) < MIN_RUNS or sum(took) < MEASURED_S:
         began = clock()

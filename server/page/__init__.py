@@ -1,1 +1,1 @@
-"""The page for people at `/`: its files, and what it shows of a model beside the REST interface."""
+"""The page for people at `/`: its files, and what it shows of a model in addition to the REST interface."""

@@ -1,4 +1,4 @@
-"""What the page shows of a version beside its message in the REST interface: all of it from the manifest."""
+"""What the page shows of a version in addition to its REST message: all from the manifest."""
 
 from typing import Any
 
@@ -7,16 +7,16 @@ from vouch.bundle.listed import CARD, REPORT
 from vouch.bundle.manifest import Manifest
 
 MOST_CLASSES = 20
-"""Of a confusion matrix that is shown as one."""
+"""Most classes for which the page shows the whole confusion matrix."""
 MOST_PAIRS = 20
-"""Of a larger one, so many of the pairs that were confused most."""
+"""For more classes: the number of most frequent mistakes shown."""
 
 
 def about(manifest: Manifest, shows_images: bool) -> dict[str, Any]:
-    """As JSON: how it learned, which documents there are, and what it took for what.
+    """As JSON: how it learned, which documents exist, and its confusion matrix.
 
     Args:
-        shows_images: whether report and example images may be asked for.
+        shows_images: whether report and example images may be shown.
     """
     training = manifest.training
     network = training.recipe.model if training.recipe else None
@@ -33,7 +33,7 @@ def about(manifest: Manifest, shows_images: bool) -> dict[str, Any]:
 
 
 def _confusion(manifest: Manifest) -> dict[str, Any] | None:
-    """Rows of label, answer and images, by positions of the labels; None of a multi-label model."""
+    """Rows of (label, answer, images), with indices of labels; None for a multi-label model."""
     if not isinstance(manifest.claim, Claim):
         return None
     pairs = list(manifest.claim.confusion.pairs())

@@ -1,4 +1,4 @@
-"""The page's own files, and what a browser may do with them: nothing but ask the server that they came from."""
+"""The page's own files, and their policy: a browser may load nothing from other servers."""
 
 from collections.abc import Mapping
 from hashlib import sha256
@@ -21,7 +21,7 @@ POLICY = "; ".join(
         "require-trusted-types-for 'script'",
     )
 )
-"""https://www.w3.org/TR/CSP3/; `blob:` is for images that somebody drops on the page."""
+"""https://www.w3.org/TR/CSP3/; `blob:` is for images dropped on the page."""
 HEADERS = (
     ("content-security-policy", POLICY),
     ("cross-origin-opener-policy", "same-origin"),
@@ -39,7 +39,7 @@ MEDIA_TYPES = {
 
 
 def asset_pages() -> list[Page]:
-    """`/` and the files that it asks for."""
+    """`/` and the files that it loads."""
     folder = files("vouch.server.page") / "static"
     found = {file.name: file.read_bytes() for file in folder.iterdir()}
     return [_asset(f"/page/{name}" if name != INDEX else "/", name, body) for name, body in sorted(found.items())]

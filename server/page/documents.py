@@ -1,8 +1,8 @@
-"""What is shown of a version: facts, report, card, example images and latency.
+"""The documents of a version: facts, report, card, example images and latency.
 
-A bundle is somebody's file. Its report may run scripts, but as a stranger's page: it can read nothing of this server,
-and load nothing from anywhere. Report and images may show what is private, so they are shown where the server listens
-on a loopback address, or where somebody has allowed it.
+A bundle comes from somebody else, so its report is untrusted: it may run scripts, but it can read nothing of this
+server and load nothing. Report and images may be private, so they are shown only if the server listens on a loopback
+address, or if a setting allows it.
 """
 
 import asyncio
@@ -37,21 +37,21 @@ STRANGER = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-"""Without `allow-same-origin` a page has an origin of its own, whatever its address is; it loads nothing from anywhere.
-That a script leads its reader to another page no policy can prevent."""
+"""Without `allow-same-origin`, a page has an origin of its own, and it may load nothing. No policy can prevent that a
+script navigates to another page."""
 INERT = "sandbox; default-src 'none'"
 PRIVATE = (("cache-control", "private, no-cache"), ("cross-origin-resource-policy", "same-origin"))
 MAX_DOCUMENT_BYTES = 32 << 20
-"""A longer report or card is read in the bundle's folder."""
+"""A larger report or card is not served; it can be read in the bundle's folder."""
 
 
 class Documents:
-    """Those of all served versions. Belongs to one event loop."""
+    """The documents of all served versions. Belongs to one event loop."""
 
     def __init__(self, catalog: Catalog, total: Total, shows_images: bool) -> None:
         """
         Args:
-            total: what all workers have counted.
+            total: returns the counts of all workers.
             shows_images: whether reports and example images are shown.
         """
         self._catalog = catalog
@@ -104,7 +104,7 @@ class Documents:
         number, served = values["number"], self._served(values)
         example = {str(one.number): one for one in (await self._chosen(served)).values()}.get(number)
         if example is None:
-            raise UnknownModel(f"{served.bundle} has no example image of that number; its examples list them")
+            raise UnknownModel(f"{served.bundle} has no example image of that number; see its list of examples")
         headers = (("content-security-policy", INERT), *PRIVATE)
         return Content(example.content, example.content_type, headers=headers)
 
@@ -120,15 +120,15 @@ class Documents:
         if not self._shows_images:
             raise Refused(
                 HTTPStatus.FORBIDDEN,
-                "reports and example images are shown where the server listens on a loopback address; --show-images "
-                "shows them elsewhere",
+                "reports and example images are shown only if the server listens on a loopback address; --show-images "
+                "allows them elsewhere",
             )
 
     async def _chosen(self, served: Served) -> Mapping[int, Example]:
         try:
             return await self._examples.of(served)
         except BundleError as err:
-            raise BundleGone(f"the validation split of {served.bundle} is no longer there as it was published") from err
+            raise BundleGone(f"the validation split of {served.bundle} is no longer as published") from err
 
     async def _read(self, served: Served, name: str) -> bytes:
         """One file at a time. Raises UnknownModel, BundleGone."""
@@ -139,4 +139,4 @@ class Documents:
             try:
                 return await asyncio.to_thread(served.bundle.read, name)
             except BundleError as err:
-                raise BundleGone(f"{name} of {served.bundle} is no longer there as it was published") from err
+                raise BundleGone(f"{name} of {served.bundle} is no longer as published") from err

@@ -1,6 +1,6 @@
-"""Example images of a version's validation split, with label and claimed answer: some right ones, some wrong ones.
+"""Example images of a version's validation split, with label and claimed answer: some answered right, some wrong.
 
-Chosen once and kept in memory as long as the version is served.
+They are chosen once and kept in memory as long as the version is served.
 """
 
 import asyncio
@@ -21,26 +21,26 @@ from vouch.server.page.png import png
 from vouch.server.serving.served import Served
 
 RIGHT, WRONG = 10, 5
-"""Examples of each kind, at most."""
+"""Most examples of each kind."""
 LOOKED_AT = 4096
-"""Images of the split, the first ones, that examples are chosen from."""
+"""Examples are chosen from this many first images of the split."""
 MAX_FILE_BYTES = 1 << 20
-"""A larger image file is no example."""
+"""Larger image files are not used as examples."""
 PIECE_IMAGES, PIECE_BYTES = 256, 8 << 20
 CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 
 
 @dataclass(frozen=True)
 class Example:
-    """An image, and what was claimed of it."""
+    """An image, its labels and the claimed answers."""
 
     number: int
-    """In the split, from 0."""
+    """Index in the split, from 0."""
     labels: tuple[str, ...]
-    """One, or of a multi-label model any number."""
+    """One label; any number for a multi-label model."""
     answers: tuple[str, ...]
     probability: float | None
-    """Of the answer; None of a multi-label model."""
+    """Probability of the answer; None for a multi-label model."""
     content: bytes
     """A PNG, JPEG or WebP file."""
 
@@ -50,13 +50,13 @@ class Example:
 
 
 class Examples:
-    """Those of all versions. Belongs to one event loop."""
+    """The examples of all versions. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._chosen: WeakKeyDictionary[Served, asyncio.Task[dict[int, Example]]] = WeakKeyDictionary()
 
     async def of(self, served: Served) -> dict[int, Example]:
-        """By their numbers. Raises InvalidBundle: the split is not what was published."""
+        """Number -> example. Raises InvalidBundle: the split is not the published one."""
         task = self._chosen.get(served)
         if task is None or (task.done() and (task.cancelled() or task.exception())):
             task = asyncio.create_task(asyncio.to_thread(choose, served.bundle), name="choose examples")
@@ -65,10 +65,10 @@ class Examples:
 
 
 def choose(bundle: Bundle) -> dict[int, Example]:
-    """The first right answers to images of each class, and the first wrong ones.
+    """Chooses the first images of each class that were answered right, and the first answered wrong.
 
     Raises:
-        InvalidBundle: the split is not what was published.
+        InvalidBundle: the split is not the published one.
     """
     if not bundle.manifest.has_answers:
         return {}

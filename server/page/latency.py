@@ -1,4 +1,4 @@
-"""How long a version's requests took, from the buckets that they were counted in."""
+"""How long a version's requests took, computed from the buckets of their counts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,14 +7,15 @@ from vouch.server.counting.statistics import BOUNDS_NS, Requests, no_times
 
 OK = 0
 LONG = ("/Evaluate", "/PredictStream")
-"""Methods whose calls are no single request."""
+"""Methods whose calls are not single requests."""
 SHARES = {"half_ms": 0.5, "most_ms": 0.99}
 """Name of a figure -> the share of the requests that took no longer."""
 
 
 def latency(requests: Requests) -> dict[str, Any]:
-    """How many requests were answered, and within how many milliseconds half and 99 % of them; upper ends of buckets,
-    None where nothing was counted or a request took longer than the largest bucket.
+    """The number of answered requests, and the time in milliseconds within which half and 99 % of them were answered.
+
+    Times are upper ends of buckets; None if nothing was counted, or if the time is above the largest bucket.
     """
     buckets = no_times()
     for method, codes in requests.methods.items():

@@ -1,4 +1,4 @@
-"""Arrays of pixels as PNG files. https://www.w3.org/TR/png-3/"""
+"""Writes arrays of pixels as PNG files. https://www.w3.org/TR/png-3/"""
 
 import struct
 import zlib

@@ -1,8 +1,7 @@
 """The process that verifies a version: `python -m vouch.server.probe.process`, started by the supervisor.
 
-Its task, which it reads from standard input, and what it writes to standard output are described in
-`lineup/verdict.py`, a JSON object a line. It runs at low priority, in bounded memory, and ends with the supervisor
-however that ends.
+It reads its task from standard input and writes its messages to standard output, as one JSON object per line
+(`lineup/verdict.py`). It runs at low priority and in bounded memory, and ends whenever the supervisor ends.
 """
 
 import ctypes
@@ -33,11 +32,11 @@ with loading():
 
 PR_SET_PDEATHSIG = 1
 NICENESS = 10
-"""What serves goes before."""
+"""Serving processes have priority."""
 NO_MEMORY = ("MemoryError", "bad_alloc", "Failed to allocate memory")
-"""What Python, C++ and ONNX Runtime say where the system refuses memory."""
+"""Texts of Python, C++ and ONNX Runtime when the system refuses memory."""
 UNTOUCHED_BYTES = 1 << 30
-"""Addresses that libraries and threads reserve and do not use."""
+"""Address space that libraries and threads reserve and do not use."""
 
 
 def main(task: ProbeTask) -> None:
@@ -45,7 +44,7 @@ def main(task: ProbeTask) -> None:
     say = _only_voice()
     end_with(task.parent)
     _step_back()
-    if task.settings.provider == "cpu":  # CUDA reserves addresses for all memory that there is
+    if task.settings.provider == "cpu":  # CUDA reserves address space for all existing memory
         _limit_memory(task.memory_bytes)
     try:
         if task.older:
@@ -57,21 +56,21 @@ def main(task: ProbeTask) -> None:
 
 
 def _not_verified(err: Exception, task: ProbeTask) -> NotVerified:
-    """Raises what is a bug."""
+    """The message for an error. Raises errors that are bugs."""
     text = traceback.format_exc()
     if any(word in text for word in NO_MEMORY):
-        reason = f"verification takes more memory than it may; --max-verify-bytes is {task.memory_bytes:,}"
+        reason = f"verification needs too much memory; --max-verify-bytes is {task.memory_bytes:,}"
         return NotVerified(reason=reason)
     if not (isinstance(err, DomainError | BundleError) or is_passing(err)):
         raise err
-    reason = str(err).encode(errors="replace").decode()  # a path may hold what is no text
+    reason = str(err).encode(errors="replace").decode()  # a path may contain invalid UTF-8
     return NotVerified(
         reason=reason[:MAX_REASON] or repr(err), incomplete=isinstance(err, Incomplete), passing=is_passing(err)
     )
 
 
 def _say_claims(task: ProbeTask, say: Callable[[AnyWord], None]) -> None:
-    """What versions say of themselves, one after the other; nothing of those that are not valid."""
+    """Sends the claims of the older versions; leaves out those that are not valid."""
     path = task.bundle
     for version in task.older:
         with suppress(BundleError, OSError):
@@ -105,7 +104,7 @@ def _verdict(task: ProbeTask, say: Callable[[AnyWord], None]) -> Verdict:
 
 
 def end_with(parent: int) -> None:
-    """Has the system kill this process when its parent ends, however that ends: prctl(2), PR_SET_PDEATHSIG."""
+    """Lets the system kill this process when its parent ends for any reason: prctl(2), PR_SET_PDEATHSIG."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it has ended already
@@ -114,12 +113,12 @@ def end_with(parent: int) -> None:
 
 def _step_back() -> None:
     os.nice(NICENESS)
-    with suppress(OSError):  # where memory runs out, this process is ended before any that serves
+    with suppress(OSError):  # if memory runs out, the system kills this process before a serving one
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _limit_memory(memory_bytes: int) -> None:
-    """More is refused to this process by the system, at once; what it has loaded already comes on top."""
+    """Lets the system refuse more memory to this process; what it has loaded already is not counted."""
     with suppress(OSError, ValueError):
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         most = pages * os.sysconf("SC_PAGE_SIZE") + memory_bytes + UNTOUCHED_BYTES
@@ -127,7 +126,7 @@ def _limit_memory(memory_bytes: int) -> None:
 
 
 def _only_voice() -> Callable[[AnyWord], None]:
-    """Writes to standard output, which nothing else does from now on: what libraries print goes to standard error."""
+    """Returns the only writer to standard output; what libraries print goes to standard error from now on."""
     voice = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
 
@@ -138,5 +137,5 @@ def _only_voice() -> Callable[[AnyWord], None]:
     return say
 
 
-if __name__ == "__main__" and (line := sys.stdin.buffer.readline()):  # or it is not needed any more
+if __name__ == "__main__" and (line := sys.stdin.buffer.readline()):  # no line: it is not needed any more
     main(ProbeTask.model_validate_json(line))

@@ -1,4 +1,4 @@
-"""HTTP without gRPC as an ASGI application: finds the path, and has it answered as a call or as a page."""
+"""HTTP without gRPC as an ASGI application: finds the path, and answers it as a call or as a page."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -24,13 +24,13 @@ from vouch.server.transport.intake import Intake
 
 
 class RestApp:
-    """Answers each request. An ASGI application, less its lifespan."""
+    """Answers each request. An ASGI application without the lifespan protocol."""
 
     def __init__(self, calls: Calls, intake: Intake, guard: Guard, pages: Sequence[Page] = ()) -> None:
         """
         Args:
-            intake: what requests come in through.
-            pages: paths beside REST's.
+            intake: limits and budget for incoming requests.
+            pages: paths in addition to REST's.
         """
         self._calls = calls
         self._intake = intake
@@ -73,7 +73,7 @@ class RestApp:
 
 
 def _within(content: Content, hold: Hold) -> Content:
-    """What is sent: the content, which the hold has until then, or why there is no room for it."""
+    """The content to send, whose bytes the hold takes; or a problem if there is no room for it."""
     try:
         if len(content.body) > FREE_BYTES:
             hold.take("answers", len(content.body))

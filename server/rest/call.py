@@ -1,4 +1,4 @@
-"""A request over HTTP as a call of one of our methods: read into its message, answered from it."""
+"""An HTTP request as a call of one of our methods: reads it into the method's message, and writes the response."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -19,44 +19,44 @@ from vouch.server.rpc.waiting import CallerLeft, until
 from vouch.server.services.cost import too_long
 
 AT_ONCE_BYTES = 1 << 14
-"""Of a message that is written as JSON on the event loop: half a millisecond's work."""
+"""Messages up to this size are written as JSON on the event loop: about half a millisecond."""
 LINES = [(b"content-type", b"application/x-ndjson")]
 
 
 class RestCall(Exchange):
-    """As `TransportCall`."""
+    """A `TransportCall` over HTTP."""
 
     _asked: Asked
     _hold: Hold
 
     def route_to(self, route: Route, values: dict[str, str]) -> None:
-        """Where it goes; `values` are those of the path."""
+        """Sets its route, and the values in its path."""
         self._route = route
         self._values = values
 
     def check(self) -> None:
-        """Nothing is wrong with it so far."""
+        """Accepts every call: HTTP requests are checked when they are read."""
 
     async def one(self, hold: Hold) -> Serialized:
-        """The message that the request means."""
+        """The method's message for this request."""
         self._hold = hold
         async with until(self.deadline()):
             self._asked = await self._route.read(self, self._values, hold)
         return self._asked.request
 
     def pieces(self, hold: Hold) -> AsyncIterator[Sequence[Serialized]]:
-        """No route leads to a method that takes a stream."""
+        """Not supported: no route leads to a client-streaming method."""
         raise Unsupported(f"{self._route.rpc} takes a stream of messages")
 
     async def write(self, *messages: Parts) -> None:
-        """Messages of a stream, each a line of JSON."""
+        """Sends messages of a stream, each as a line of JSON."""
         if not self.has_begun:
             await self.begin(200, LINES)
         for parts in messages:
             await self.more(self._asked.write(b"".join(parts)).body + b"\n")
 
     async def finish(self, last: Parts | None = None, trailers: tuple[tuple[str, str], ...] = ()) -> None:
-        """The end, with the only message of a unary answer. Raises InvalidRequest, Overloaded: it does not fit."""
+        """Ends the response, with the message of a unary method. Raises InvalidRequest, Overloaded: it does not fit."""
         if last is None:
             if not self.has_begun:
                 await self.begin(200, LINES)
@@ -65,7 +65,7 @@ class RestCall(Exchange):
         await self.answer(await self._written(b"".join(last)))
 
     async def fail(self, status: Status) -> None:
-        """The end by an error; nothing where the caller has left."""
+        """Ends the response with an error; does nothing if the caller has left."""
         code = http_status(status)
         with suppress(CallerLeft):
             if self.has_begun:

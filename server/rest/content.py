@@ -1,4 +1,4 @@
-"""What an answer over HTTP holds."""
+"""The content of an HTTP response."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ Headers = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Content:
-    """A body, and what is said of it."""
+    """A body, its media type, the status and headers."""
 
     body: bytes
     media_type: str = JSON
     status: int = 200
     headers: Headers = ()
-    """Names in lower case, and values."""
+    """Names, in lower case, and values."""
 
 
 def json_content(value: object, status: int = 200) -> Content:

@@ -1,4 +1,4 @@
-"""One request over HTTP and the answer to it: headers, query, a body within its bounds, compression."""
+"""One HTTP request and its response: headers, query, a body of limited size, compression."""
 
 import asyncio
 import gzip
@@ -13,31 +13,32 @@ from vouch.server.rpc.waiting import CallerLeft
 from vouch.server.transport.asgi_request import AsgiRequest, Receive, Scope, Send, body_event, body_events
 from vouch.server.transport.inflating import WINDOW_BITS
 from vouch.server.transport.intake import Intake
+from vouch.server.transport.joining import joined
 
 WORTH_GZIP_BYTES, AT_ONCE_BYTES = 1 << 11, 1 << 16
-"""Of an answer: from where on it is compressed for those who take that, and up to where this is done on the loop."""
+"""Responses from the first size on are compressed for callers who accept that; up to the second, on the event loop."""
 GZIP_LEVEL = 1
 NEVER = ("q=0", "q=0.0", "q=0.00", "q=0.000")
-"""Weights that rule an encoding out."""
+"""Weights that exclude an encoding."""
 WITHOUT_BODY = (204, 304)
-"""Codes of answers that have no body, nor a length of one."""
+"""Status codes of responses without a body or its length."""
 MAX_QUERY_FIELDS = 20
 
 
 class Exchange(AsgiRequest):
-    """One request, and where its answer goes."""
+    """One request, and its response."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, intake: Intake) -> None:
         super().__init__(scope, receive, send, intake)
         self.verb: str = scope["method"]
         self.path: str = scope["path"]
         self.headers_of_answer: list[tuple[bytes, bytes]] = [(b"x-content-type-options", b"nosniff")]
-        """What every answer to this request says beside its own headers."""
+        """Headers of every response to this request, in addition to the response's own."""
         self._query: bytes = scope["query_string"]
         self._begun = False
 
     def header(self, name: bytes) -> str:
-        """The value of a header; empty where it is missing.
+        """The value of a header; empty if it is missing.
 
         Args:
             name: in lower case.
@@ -46,14 +47,14 @@ class Exchange(AsgiRequest):
 
     @property
     def media_type(self) -> str:
-        """Of the body, without parameters, in lower case; empty where nobody said it."""
+        """The body's media type without parameters, in lower case; empty if not given."""
         return self.header(b"content-type").partition(";")[0].strip().lower()
 
     def query(self, known: tuple[str, ...] = ()) -> dict[str, str]:
         """The fields of the query.
 
         Raises:
-            InvalidRequest: one that is not known here, or twice.
+            InvalidRequest: an unknown field, or one given twice.
         """
         try:
             pairs = parse_qsl(
@@ -67,31 +68,31 @@ class Exchange(AsgiRequest):
                 expected = f"expected {', '.join(known)}" if known else "none is expected here"
                 raise InvalidRequest(f"unknown query parameter {quoted(name)}: {expected}")
         if len(fields) < len(pairs):
-            raise InvalidRequest("a query parameter stands there twice")
+            raise InvalidRequest("a query parameter is given twice; expected each once")
         return fields
 
     async def body(self, hold: Hold) -> Serialized:
-        """The whole body, inflated; its bytes stay in the hold.
+        """The whole body, decompressed; the hold keeps its bytes.
 
         Raises:
-            MessageTooLarge: it is longer than a message may be; the rest is not read.
-            UnsupportedMedia: it is compressed in a way that is not read.
-            InvalidRequest, Overloaded: as `Inflater.inflated`; the budget has no room for it, ever or now.
-            CallerLeft: before it was whole.
+            MessageTooLarge: it is over the limit of a message; the rest is not read.
+            UnsupportedMedia: its encoding is not supported.
+            InvalidRequest, Overloaded: as `Inflater.inflated`; or the budget has no room for it, ever or now.
+            CallerLeft: before the body was complete.
         """
         encoding = ENCODINGS.get(self.header(BODY_ENCODING.key).strip().lower())
         if encoding is None:
-            raise UnsupportedMedia(f"expected a body as it is, or in {' or '.join(WINDOW_BITS)}")
+            raise UnsupportedMedia(f"expected an uncompressed body, or one in {' or '.join(WINDOW_BITS)}")
         content = await self._received(hold)
         if encoding == "identity" or not content:
             return content
         return await self.intake.inflater.inflated(content, encoding, hold, self.client)
 
-    async def _received(self, hold: Hold) -> bytes:
+    async def _received(self, hold: Hold) -> Serialized:
         most = self.intake.max_message_bytes
         length = self.header(b"content-length")
         if length.isdecimal() and int(length[:20]) > most:
-            raise MessageTooLarge(f"the body has {length[:20]} bytes, at most {most:,} are taken")
+            raise MessageTooLarge(f"the body has {length[:20]} bytes, and the limit is {most:,}")
         pieces, size, more = list[bytes](), 0, True
         with self.intake.arriving.message(hold) as arrival:
             while more:
@@ -101,13 +102,13 @@ class Exchange(AsgiRequest):
                 pieces.append(event.get("body", b""))
                 size += len(pieces[-1])
                 if size > most:
-                    raise MessageTooLarge(f"the body has more than the {most:,} bytes that are taken")
+                    raise MessageTooLarge(f"the body has more than {most:,} bytes, which is the limit")
                 arrival.came(len(pieces[-1]))
                 more = event.get("more_body", False)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return await joined(pieces)
 
     async def answer(self, content: Content) -> None:
-        """The whole answer. Raises CallerLeft."""
+        """Sends a whole response. Raises CallerLeft."""
         body, headers = content.body, [(name.encode(), value.encode()) for name, value in content.headers]
         if len(body) >= WORTH_GZIP_BYTES:
             headers.append((b"vary", ACCEPT_ENCODING.key))
@@ -120,7 +121,7 @@ class Exchange(AsgiRequest):
         await self.put(body_events((body if self.verb != "HEAD" else b"",)))
 
     async def begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        """The answer's beginning. Raises CallerLeft."""
+        """Sends the start of a response. Raises CallerLeft."""
         self._begun = True
         await self.put(
             ({"type": "http.response.start", "status": status, "headers": [*self.headers_of_answer, *headers]},)
@@ -128,16 +129,16 @@ class Exchange(AsgiRequest):
 
     @property
     def has_begun(self) -> bool:
-        """Whether the answer has: its code cannot be changed any more."""
+        """Whether the response has begun, so that its status can no longer change."""
         return self._begun
 
     async def more(self, content: bytes, ends: bool = False) -> None:
-        """A part of an answer that has begun. Raises CallerLeft."""
+        """Sends a part of the body. Raises CallerLeft."""
         await self.put((body_event(content, not ends),))
 
 
 def _takes_gzip(accepted: str) -> bool:
-    """Whether an Accept-Encoding names gzip, or anything, and does not rule it out."""
+    """Whether an Accept-Encoding accepts gzip, by name or by `*`."""
     weights = dict[str, str]()
     for one in accepted.lower().split(","):
         name, _, weight = one.partition(";")

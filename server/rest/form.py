@@ -1,4 +1,4 @@
-"""Forms with files: multipart/form-data (RFC 7578), read from a body that is here already."""
+"""Forms with files: multipart/form-data (RFC 7578), read from a complete body."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -12,18 +12,20 @@ from vouch.server.rpc.method import Serialized
 
 MEDIA_TYPE = "multipart/form-data"
 AT_ONCE_BYTES = 1 << 13
-"""Of a body that is read on the event loop: some hundred parts, four milliseconds."""
+"""Bodies up to this size are read on the event loop: about a hundred parts, four milliseconds."""
+PIECE_BYTES = 1 << 18
+"""Bytes of a body that are read in one go."""
 MOST_FIELDS, MOST_FIELD_BYTES, MOST_HEADER_BYTES = 20, 1000, 8192
-"""Of a form, beside its files; of such a field; of the headers of a part."""
+"""Most fields of a form without its files; most bytes of such a field; most bytes of a part's headers."""
 
 
 @dataclass
 class Form:
-    """What a form holds."""
+    """The contents of a form."""
 
-    files: list[bytes] = field(default_factory=list)
+    files: list[bytearray] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
-    """Of the files, as the caller has named them."""
+    """The caller's names of the files."""
     fields: dict[str, str] = field(default_factory=dict)
 
 
@@ -32,15 +34,15 @@ async def read_form(body: Serialized, content_type: str, most_files: int, hold: 
 
     Args:
         content_type: the header, which names the boundary.
-        hold: takes the files once more, as they are copied.
+        hold: takes the bytes of the files a second time, because they are copied.
 
     Raises:
-        InvalidRequest: it is no such form, it ends too early, or it has too many parts.
+        InvalidRequest: it is not a valid form, it is incomplete, or it has too many parts.
     """
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary", b"")
     if not 1 <= len(boundary) <= 70:
-        raise InvalidRequest("expected a boundary of 1 to 70 signs in the Content-Type of a form")
+        raise InvalidRequest("expected a boundary of 1 to 70 characters in the Content-Type of a form")
     hold.take("received", len(body))
     reader = _Reader(boundary, most_files)
     if len(body) <= AT_ONCE_BYTES:
@@ -49,7 +51,7 @@ async def read_form(body: Serialized, content_type: str, most_files: int, hold: 
 
 
 class _Reader:
-    """Gathers the parts as the parser finds them."""
+    """Collects the parts that the parser finds."""
 
     def __init__(self, boundary: bytes, most_files: int) -> None:
         self._form = Form()
@@ -73,14 +75,16 @@ class _Reader:
         )
 
     def read(self, body: Serialized) -> Form:
-        """All of it."""
+        """Reads the whole form."""
         try:
-            self._parser.write(bytes(body))
+            view = memoryview(body)
+            for at in range(0, len(body), PIECE_BYTES):  # between two, others have their turn
+                self._parser.write(bytes(view[at : at + PIECE_BYTES]))
             self._parser.finalize()
         except FormParserError as err:
             raise InvalidRequest(f"the form cannot be read: {err}") from err
         if not self._ended:
-            raise InvalidRequest("the form ends too early")
+            raise InvalidRequest("the form is incomplete: its last boundary is missing")
         return self._form
 
     def _begin_part(self) -> None:
@@ -105,18 +109,18 @@ class _Reader:
     def _end_part(self) -> None:
         kind, options = parse_options_header(self._headers.get(b"content-disposition", b""))
         if kind != b"form-data" or b"name" not in options:
-            raise InvalidRequest("expected a Content-Disposition of form-data with a name at each part of the form")
+            raise InvalidRequest("expected each part of the form to have a Content-Disposition of form-data and a name")
         form, name = self._form, options[b"name"].decode(errors="replace")
         if b"filename" in options:
             if len(form.files) == self._most_files:
                 raise InvalidRequest(f"expected at most {self._most_files:,} files in a request")
-            form.files.append(bytes(self._content))
+            form.files.append(self._content)
             form.names.append(options[b"filename"].decode(errors="replace"))
             return
         if len(form.fields) == MOST_FIELDS or len(self._content) > MOST_FIELD_BYTES or name in form.fields:
             raise InvalidRequest(
-                f"expected at most {MOST_FIELDS} fields beside the files, each once and of up to {MOST_FIELD_BYTES:,} "
-                "bytes"
+                f"expected at most {MOST_FIELDS} fields in addition to the files, each once and with at most "
+                f"{MOST_FIELD_BYTES:,} bytes"
             )
         form.fields[name] = self._content.decode(errors="replace")
 

@@ -1,8 +1,8 @@
-"""What pages in a browser may ask of this server.
+"""Which requests web pages in a browser may send to this server.
 
-A page of a stranger can send requests to a server on the same machine, and by a name of its own that leads to
-127.0.0.1 it can read the answers too (DNS rebinding). So a server that listens on a loopback address answers to
-loopback's names alone, and no server takes a POST from a page of another origin, unless told to.
+A malicious page can send requests to a server on the same machine. With a host name of its own that resolves to
+127.0.0.1, it can read the responses too (DNS rebinding). So a server on a loopback address accepts only loopback's host
+names, and no server accepts a POST from a page of another origin, unless a setting allows it.
 """
 
 from collections.abc import Sequence
@@ -23,24 +23,24 @@ ALLOWED_HEADERS = ("content-type", *(header.name for header in (BODY_ENCODING, T
 
 
 class Guard:
-    """Looks at each request before anything else does."""
+    """Checks each request first."""
 
     def __init__(self, host: str, hosts: Sequence[str] = (), origins: Sequence[str] = ()) -> None:
         """
         Args:
-            host: that the server listens on.
-            hosts: further names that it answers to, where it listens on a loopback address.
-            origins: whose pages may call it, as scheme://host:port; `*` for all.
+            host: the host that the server listens on.
+            hosts: further host names to accept on a loopback address.
+            origins: origins whose pages may call it, as scheme://host:port; `*` for all.
         """
         self._loopback = is_loopback(host)
         self._hosts = frozenset(name.lower() for name in hosts)
         self._origins = frozenset(origins)
 
     def check(self, exchange: Exchange) -> Content | None:
-        """Lets a request pass; the answer where it is a browser's question whether it may ask.
+        """Accepts a request; returns the response if it is a browser's preflight request.
 
         Raises:
-            Refused: its host or its origin is not taken.
+            Refused: its host or its origin is not allowed.
         """
         if self._origins:
             exchange.headers_of_answer.append((b"vary", b"origin"))
@@ -48,8 +48,8 @@ class Guard:
         if self._loopback and host and not is_loopback(name := _name_of(host)) and name not in self._hosts:
             raise Refused(
                 HTTPStatus.MISDIRECTED_REQUEST,
-                f"this server listens on a loopback address and is not called {quoted(name)}; "
-                "--allow-host has it answer to that name",
+                f"this server listens on a loopback address and does not accept the host name {quoted(name)}; "
+                "--allow-host allows it",
             )
         origin = exchange.header(b"origin").lower()
         if not origin or origin.partition("://")[2] == host:
@@ -59,7 +59,7 @@ class Guard:
         if exchange.verb not in READS:
             raise Refused(
                 HTTPStatus.FORBIDDEN,
-                f"pages of {quoted(origin)} may not call this server; --allow-origin lets them",
+                f"pages of {quoted(origin)} may not call this server; --allow-origin allows it",
             )
         return None
 
@@ -80,7 +80,7 @@ class Guard:
 
 @lru_cache(maxsize=64)
 def is_loopback(name: str) -> bool:
-    """Whether a name or an address leads to this machine alone."""
+    """Whether a name or an address is loopback."""
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
@@ -90,7 +90,7 @@ def is_loopback(name: str) -> bool:
 
 
 def _name_of(host: str) -> str:
-    """Without port and brackets."""
+    """The host without port and brackets."""
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0]

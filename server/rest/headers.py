@@ -1,4 +1,4 @@
-"""Headers that REST reads and writes: their names for the code, and what the OpenAPI document says of them."""
+"""Headers that REST reads and writes: their names, and their documentation in the OpenAPI document."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -7,11 +7,11 @@ from vouch.server.transport.asgi_request import TIMEOUT_DIGITS, TIMEOUT_KEY, TIM
 from vouch.server.transport.inflating import WINDOW_BITS
 
 ENCODINGS = {"": "identity", "identity": "identity", "x-gzip": "gzip"} | {name: name for name in WINDOW_BITS}
-"""What a Content-Encoding may say -> as what the body is read."""
+"""Value of Content-Encoding -> encoding of the body."""
 
 
 class Header(NamedTuple):
-    """One header, of requests or of answers."""
+    """One header of requests or responses."""
 
     key: bytes
     """Its name in lower case."""
@@ -20,7 +20,7 @@ class Header(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The same as text."""
+        """Its name as text."""
         return self.key.decode()
 
 
@@ -30,30 +30,30 @@ def _units() -> str:
 
 TIMEOUT = Header(
     TIMEOUT_KEY,
-    f"How long the caller waits: up to {TIMEOUT_DIGITS} digits and a unit of {', '.join(_units())}, such as 500m for "
+    f"How long the caller waits: at most {TIMEOUT_DIGITS} digits and a unit ({', '.join(_units())}), such as 500m for "
     "500 milliseconds",
     {"type": "string", "pattern": f"^[0-9]{{1,{TIMEOUT_DIGITS}}}[{_units()}]$"},
 )
-ACCEPT_ENCODING = Header(b"accept-encoding", "With gzip, a long answer comes compressed", {"type": "string"})
+ACCEPT_ENCODING = Header(b"accept-encoding", "With gzip, a long response is compressed", {"type": "string"})
 BODY_ENCODING = Header(
     b"content-encoding",
-    "How the body is compressed; without it, it is not",
+    "How the body is compressed; without this header, it is not compressed",
     {"type": "string", "enum": [name for name in ENCODINGS if name]},
 )
 HEADER_LENGTH = Header(
     b"inference-header-content-length",
-    "Bytes of JSON in front of the binary tensors; without it, the whole body is JSON",
+    "Bytes of JSON before the binary tensors; without this header, the whole body is JSON",
     {"type": "integer", "minimum": 0},
 )
-ANSWER_ENCODING = Header(b"content-encoding", "How the answer is compressed", {"type": "string", "enum": ["gzip"]})
-RETRY_AFTER = Header(b"retry-after", "Seconds until the next try is worth it", {"type": "integer", "minimum": 1})
-ALLOW = Header(b"allow", "The verbs that the path takes", {"type": "string"})
+ANSWER_ENCODING = Header(b"content-encoding", "How the response is compressed", {"type": "string", "enum": ["gzip"]})
+RETRY_AFTER = Header(b"retry-after", "Seconds to wait before another try", {"type": "integer", "minimum": 1})
+ALLOW = Header(b"allow", "The verbs that the path accepts", {"type": "string"})
 
 OF_REQUESTS = (TIMEOUT, ACCEPT_ENCODING)
-"""Read of every request."""
+"""Read from every request."""
 OF_BODIES = (BODY_ENCODING,)
-"""Read of every request that may have a body."""
+"""Read from every request that may have a body."""
 OF_ANSWERS = (ANSWER_ENCODING,)
-"""Sent where they say something, with every answer."""
+"""Possible headers of every response."""
 OF_PROBLEMS = (ANSWER_ENCODING, RETRY_AFTER, ALLOW)
-"""Likewise, with every problem."""
+"""Possible headers of every problem."""

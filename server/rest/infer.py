@@ -1,12 +1,13 @@
-"""Open Inference over HTTP: a request, JSON with binary tensors behind it or without, as the message of ModelInfer.
+"""Open Inference over HTTP: reads a request, JSON with or without binary tensors after it, into a ModelInferRequest.
 
 https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from vouch.bundle.wire_format import varint
 from vouch.protos.inference import inference_pb2 as pb
 from vouch.server.budget import Hold
 from vouch.server.errors import InvalidRequest, quoted
@@ -16,57 +17,60 @@ from vouch.server.rest.infer_answer import written
 from vouch.server.rest.json_body import kind_of, pixels_of, read_json
 from vouch.server.rest.route import Asked, Write
 from vouch.server.rpc.method import Serialized
+from vouch.server.transport.joining import joined
 
 UINT8 = "UINT8"
+RAW_TAG = 7 << 3 | 2
+"""Of `raw_input_contents`, the message's last field."""
 SIZE, BINARY, ALL_BINARY = "binary_data_size", "binary_data", "binary_data_output"
 REQUEST = {"id": str, "parameters": dict, "inputs": list, "outputs": list}
 INPUT = {"name": str, "shape": list, "datatype": str, "parameters": dict, "data": list}
 OUTPUT = {"name": str, "parameters": dict}
-NAMES: dict[type, str] = {str: "a text", dict: "an object", list: "a list"}
+NAMES: dict[type, str] = {str: "a string", dict: "an object", list: "a list"}
 MOST_TENSORS, MOST_PARAMETERS, MOST_SIZES = 16, 32, 8
-"""Inputs, or outputs, of a request, of which our models have one and two; parameters of each; sizes of a shape."""
+"""Most inputs or outputs of a request (our models have one and two), parameters of each, and sizes of a shape."""
 MOST_KNOWN, MOST_KNOWN_BYTES = 256, 1024
-"""Texts of JSON that are known, and the length of one: a client that never asks twice alike would fill any number."""
+"""Limits of the remembered JSON texts: their number, because a client may never repeat one, and their length."""
 
 
 class InferReader:
     """Reads a request as `route.Read`.
 
-    Clients send the same JSON over and over, in front of other pixels. In front of a single binary tensor it is read
-    once, and known again by its bytes.
+    Clients send the same JSON again and again, before other pixels. If one binary tensor follows, the JSON is parsed
+    once and later recognised by its bytes.
     """
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str, bytes, int], Asked] = {}
-        """(model, version, JSON, bytes of the tensor) -> what they mean; the tensor at the end is left out."""
+        """(model, version, JSON, bytes of the tensor) -> the parsed request without the tensor at its end."""
 
     async def __call__(self, exchange: Exchange, values: Mapping[str, str], hold: Hold) -> Asked:
         exchange.query()
         text, tensors = _split(await exchange.body(hold), exchange.header(HEADER_LENGTH.key))
         if not len(tensors) or len(text) > MOST_KNOWN_BYTES:
-            message, write = await _read(exchange, values, hold, text, tensors)
-            return Asked(message.SerializeToString(), write)
+            head, contents, write = await _read(exchange, values, hold, text, tensors)
+            return Asked(await joined([head, *_raw(contents)]), write)
         key = (values["model"], values.get("version", ""), bytes(text), len(tensors))
         known = self._known.get(key)
         if known is not None:
-            return Asked(b"".join((known.request, tensors)), known.write)
-        message, write = await _read(exchange, values, hold, text, tensors)
-        request = message.SerializeToString()
-        if len(message.inputs) == 1 and request.endswith(message.raw_input_contents[0]):
+            return Asked(await joined((known.request, tensors)), known.write)
+        head, contents, write = await _read(exchange, values, hold, text, tensors)
+        pieces = [head, *_raw(contents)]
+        if len(contents) == 1:
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
-            self._known[key] = Asked(request[: -len(tensors)], write)
-        return Asked(request, write)
+            self._known[key] = Asked(b"".join(pieces[:-1]), write)
+        return Asked(await joined(pieces), write)
 
 
 async def _read(
     exchange: Exchange, values: Mapping[str, str], hold: Hold, text: Serialized, blobs: memoryview
-) -> tuple[pb.ModelInferRequest, Write]:
-    """The message, and how the answer to it is written.
+) -> tuple[bytes, list[Serialized], Write]:
+    """The message without its tensors, the tensors, and how its answer is written.
 
     Args:
         text: the JSON.
-        blobs: the tensors behind it.
+        blobs: the tensors after it.
     """
     request = _checked(await read_json(text, hold, exchange.intake.long_work), REQUEST, "the request")
     parameters = request.get("parameters", {})
@@ -75,40 +79,49 @@ async def _read(
     )
     binary = _flag(parameters, ALL_BINARY)
     _fill(message.parameters, {key: value for key, value in parameters.items() if key != ALL_BINARY})
+    contents = list[Serialized]()
     for number, tensor in enumerate(_tensors(request, "inputs")):
-        blobs = await _add_input(message, _checked(tensor, INPUT, f"input {number}"), blobs)
+        content, blobs = await _add_input(message, _checked(tensor, INPUT, f"input {number}"), blobs)
+        contents.append(content)
     if len(blobs):
         raise InvalidRequest(f"{len(blobs):,} bytes follow the tensors that the request describes")
     binaries = dict[str, bool]()
     for number, tensor in enumerate(_tensors(request, "outputs")):
         name, is_binary = _add_output(message, _checked(tensor, OUTPUT, f"output {number}"), binary)
         binaries[name] = is_binary
-    return message, partial(written, binaries=binaries, binary=binary)
+    return message.SerializeToString(), contents, partial(written, binaries=binaries, binary=binary)
+
+
+def _raw(contents: Sequence[Serialized]) -> list[Serialized]:
+    """The last fields of the message, in pieces: protobuf would copy the tensors twice."""
+    return [piece for content in contents for piece in (bytes([RAW_TAG]) + varint(len(content)), content)]
 
 
 def _split(body: Serialized, header_length: str) -> tuple[Serialized, memoryview]:
-    """The JSON, and the tensors behind it."""
+    """The JSON, and the tensors after it."""
     if not header_length:
         return body, memoryview(b"")
     if not header_length.isdecimal() or len(header_length) > 10 or int(header_length) > len(body):
         raise InvalidRequest(
-            f"expected {HEADER_LENGTH.name} to be the bytes of JSON in a body of {len(body):,}, "
+            f"expected {HEADER_LENGTH.name} to be the number of bytes of JSON in the body, at most {len(body):,}, "
             f"got {quoted(header_length)}"
         )
     view = memoryview(body)
     return view[: int(header_length)], view[int(header_length) :]
 
 
-async def _add_input(message: pb.ModelInferRequest, tensor: Mapping[str, Any], blobs: memoryview) -> memoryview:
-    """Adds an input; returns the tensors that follow."""
+async def _add_input(
+    message: pb.ModelInferRequest, tensor: Mapping[str, Any], blobs: memoryview
+) -> tuple[Serialized, memoryview]:
+    """Adds an input; returns its content, and the tensors that follow."""
     name, parameters = tensor.get("name", ""), dict(tensor.get("parameters", {}))
     size = parameters.pop(SIZE, None)
     if size is None:
         data = tensor.get("data")
         if data is None:
             raise InvalidRequest(f"input {quoted(name)} has neither data nor {SIZE}")
-        # Where the datatype is wrong, the method says so; the content does not matter.
-        content = await pixels_of(data, name) if tensor.get("datatype") == UINT8 else b""
+        # If the datatype is wrong, the method reports it; the content does not matter.
+        content: Serialized = await pixels_of(data, name) if tensor.get("datatype") == UINT8 else b""
     else:
         if "data" in tensor:
             raise InvalidRequest(f"input {quoted(name)} has both data and {SIZE}")
@@ -117,18 +130,17 @@ async def _add_input(message: pb.ModelInferRequest, tensor: Mapping[str, Any], b
                 f"expected {SIZE} of input {quoted(name)} to be at most the {len(blobs):,} bytes that are left, "
                 f"got {kind_of(size)}"
             )
-        content, blobs = bytes(blobs[:size]), blobs[size:]
+        content, blobs = blobs[:size], blobs[size:]
     shape = tensor.get("shape", [])
     if len(shape) > MOST_SIZES or not all(type(one) is int and 0 <= one < 1 << 63 for one in shape):
-        raise InvalidRequest(f"expected up to {MOST_SIZES} whole numbers from 0 on as shape of input {quoted(name)}")
+        raise InvalidRequest(f"expected at most {MOST_SIZES} integers of 0 or more as shape of input {quoted(name)}")
     added = message.inputs.add(name=name, datatype=tensor.get("datatype", ""), shape=shape)
     _fill(added.parameters, parameters)
-    message.raw_input_contents.append(content)
-    return blobs
+    return content, blobs
 
 
 def _add_output(message: pb.ModelInferRequest, tensor: Mapping[str, Any], binary: bool) -> tuple[str, bool]:
-    """Adds an output; returns its name, and whether it is answered in binary."""
+    """Adds an output; returns its name, and whether its answer is binary."""
     parameters = dict(tensor.get("parameters", {}))
     is_binary = _flag(parameters, BINARY) if BINARY in parameters else binary
     parameters.pop(BINARY, None)
@@ -152,7 +164,7 @@ def _flag(parameters: Mapping[str, Any], key: str) -> bool:
 
 
 def _checked(value: Any, fields: Mapping[str, type], what: str) -> Mapping[str, Any]:
-    """An object with these fields alone, each of its type."""
+    """An object with only these fields, each of its type."""
     if not isinstance(value, dict):
         raise InvalidRequest(f"expected an object as {what}, got {kind_of(value)}")
     for key, one in value.items():
@@ -164,7 +176,7 @@ def _checked(value: Any, fields: Mapping[str, type], what: str) -> Mapping[str, 
 
 
 def _fill(parameters: Any, values: Mapping[str, Any]) -> None:
-    """The same parameters as a message has them."""
+    """Copies the parameters into a message."""
     if len(values) > MOST_PARAMETERS:
         raise InvalidRequest(f"expected at most {MOST_PARAMETERS} parameters, got {len(values):,}")
     for key, value in values.items():
@@ -177,4 +189,4 @@ def _fill(parameters: Any, values: Mapping[str, Any]) -> None:
         elif isinstance(value, str):
             parameters[key].string_param = value
         else:
-            raise InvalidRequest(f"expected a text, a number, true or false as parameter {quoted(key)}")
+            raise InvalidRequest(f"expected a string, a number, true or false as parameter {quoted(key)}")

@@ -1,4 +1,4 @@
-"""Open Inference over HTTP: the answer of ModelInfer as JSON, with binary tensors behind it or without."""
+"""Open Inference over HTTP: writes the answer of ModelInfer as JSON, with or without binary tensors after it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,14 +13,14 @@ from vouch.server.rest.headers import HEADER_LENGTH
 BINARY_TYPE = "application/octet-stream"
 FLOATS, LENGTH_BYTES = "FP32", 4
 PIECE = 1 << 15
-"""Values that are written in one go; between two, other threads have their turn."""
+"""Values written at a time; other threads can run in between."""
 
 
 def written(message: bytes, binaries: Mapping[str, bool], binary: bool) -> Content:
-    """A serialized ModelInferResponse whose tensors are raw.
+    """Writes a serialized ModelInferResponse whose tensors are raw.
 
     Args:
-        binaries: output -> whether it is answered in binary; those that are not named are as `binary` says.
+        binaries: output -> whether its answer is binary; `binary` for those not named.
     """
     answer = pb.ModelInferResponse.FromString(message)
     outputs, tails = list[dict[str, Any]](), list[bytes]()
@@ -51,7 +51,7 @@ def _floats(content: bytes) -> list[float] | orjson.Fragment:
 
 
 def _texts(content: bytes) -> list[str]:
-    """The elements of a raw tensor of BYTES, each behind its length."""
+    """The elements of a raw BYTES tensor, each preceded by its length."""
     found, at = list[str](), 0
     while at < len(content):
         start = at + LENGTH_BYTES

@@ -1,4 +1,4 @@
-"""The schemas of Open Inference's requests and answers."""
+"""The schemas of Open Inference's requests and responses."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""JSON from callers: read within a bound on what it makes of the memory, and numbers of pixels to bytes."""
+"""Reads JSON from callers within a memory limit, and turns pixel values into bytes."""
 
 import asyncio
 from itertools import chain
@@ -11,32 +11,32 @@ from vouch.server.errors import InvalidRequest, MessageTooLarge, quoted
 from vouch.server.rpc.method import Serialized
 
 MAX_BYTES, MAX_CONTAINERS = 4 << 20, 1 << 16
-"""Of JSON in a request, and of lists and objects in it. It is read in one go, which holds up everybody else: for some
-40 milliseconds at most. A list for each pixel of 224 x 224 fits."""
+"""Most bytes of JSON in a request, and most lists and objects in it. Parsing blocks all other calls, for at most about
+40 milliseconds. One list per pixel of 224 x 224 fits."""
 MEMORY = {b",": 40, b"[": 64, b"{": 240, b'"': 40}
-"""Sign -> bytes that a value behind it may take: an entry with its number, a list, an object, half a text."""
+"""Character -> bytes that a value after it may take: an entry with its number, a list, an object, half a string."""
 WIDEST = 4
-"""Bytes of each sign of a text that has one beyond the basic plane."""
+"""Bytes per character of a string that has one outside the Basic Multilingual Plane."""
 AT_ONCE_BYTES = 1 << 16
-"""Of JSON that is read without waiting for a turn."""
+"""JSON up to this size is parsed without waiting for the lock."""
 PIECE = 1 << 16
-"""Numbers that are turned into bytes in one go."""
+"""Numbers turned into bytes at a time."""
 
 
 async def read_json(text: Serialized, hold: Hold, turn: asyncio.Lock) -> dict[str, Any]:
-    """An object; what it takes in memory is in the hold.
+    """A JSON object; the hold takes its memory.
 
     Args:
-        turn: held while a long text is read.
+        turn: locked while a long text is parsed.
 
     Raises:
-        MessageTooLarge: it is longer than is read.
-        InvalidRequest: it is no JSON, or no object; or the budget could never hold it.
-        Overloaded: the budget has no room for it.
+        MessageTooLarge: it is over the limit.
+        InvalidRequest: it is not JSON, or not an object; or it is larger than the whole budget.
+        Overloaded: the budget has no room for it now.
     """
     if len(text) > MAX_BYTES:
         raise MessageTooLarge(
-            f"the JSON has {len(text):,} bytes, at most {MAX_BYTES:,} are read; send pixels as binary tensors, or files"
+            f"the JSON has {len(text):,} bytes, and the limit is {MAX_BYTES:,}; send pixels as binary tensors, or files"
         )
     if len(text) > FREE_BYTES:
         content = bytes(text)
@@ -62,17 +62,17 @@ def _parsed(text: Serialized) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as err:
-        raise InvalidRequest(f"the body is no JSON: {err}") from err
+        raise InvalidRequest(f"the body is not JSON: {err}") from err
 
 
 async def pixels_of(values: Any, name: str) -> bytes:
-    """Numbers from 0 to 255, flat or nested in any way, as bytes in the order in which they stand.
+    """Numbers from 0 to 255, flat or nested, as bytes in their order.
 
     Args:
-        name: of what they are, for errors.
+        name: name of the input, for errors.
 
     Raises:
-        InvalidRequest: something else is among them.
+        InvalidRequest: a value is anything else.
     """
     if not isinstance(values, list):
         raise InvalidRequest(f"expected a list as data of {quoted(name)}, got {kind_of(values)}")
@@ -100,7 +100,7 @@ def _bytes(values: list[Any], name: str) -> bytes:
 
 
 def kind_of(value: Any) -> str:
-    """A value as an error names it."""
+    """A value's description for an error."""
     if isinstance(value, list):
         return f"a list of {len(value):,}"
     if isinstance(value, dict):

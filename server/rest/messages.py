@@ -1,8 +1,8 @@
-"""Protobuf messages as JSON, and the schemas of that JSON: both from the messages' own descriptors.
+"""Protobuf messages as JSON, and the schemas of that JSON: both from the messages' descriptors.
 
-Names are the protocol's own. Numbers are numbers, of 64 bits too; a float of 32 bits is the double of the same value,
-so nothing is lost. An enum's value is a word, such as "serving" for STATE_SERVING, where its name begins with the
-enum's own.
+Names are the protocol's. Numbers are JSON numbers, 64-bit ones too; a 32-bit float becomes the double of the same
+value, so nothing is lost. An enum value whose name begins with the enum's name is written without it, in lower case,
+such as "serving" for STATE_SERVING.
 """
 
 import re
@@ -18,12 +18,12 @@ INTEGERS = (
 FLOATS = (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE)
 Descriptor: TypeAlias = Any
 Field: TypeAlias = Any
-"""Of a message, and of a field: protobuf has them in Python and in C, and no type for both."""
+"""Descriptors of a message and of a field: protobuf has them in Python and in C, without a common type."""
 SCHEMAS = "#/components/schemas/"
 
 
 def as_json(message: Message) -> dict[str, Any]:
-    """A message; what is not set has its default, and a message that is not set is left out."""
+    """A message as JSON; an unset field has its default value, and an unset message is left out."""
     found: dict[str, Any] = {}
     for field in message.DESCRIPTOR.fields:
         value = getattr(message, field.name)
@@ -38,14 +38,14 @@ def as_json(message: Message) -> dict[str, Any]:
 
 
 def schemas(message: type[Message]) -> dict[str, Any]:
-    """Name -> schema, of a message and of all that it holds."""
+    """Name -> schema, for a message and all messages in it."""
     found: dict[str, Any] = {}
     _add(message.DESCRIPTOR, found)
     return found
 
 
 def reference(message: type[Message]) -> dict[str, str]:
-    """To the schema of a message."""
+    """A reference to the schema of a message."""
     return _reference(message.DESCRIPTOR)
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document of REST, made from the table of its paths."""
+"""The OpenAPI document of the REST interface, made from the table of its paths."""
 
 import re
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ ANSWERS = (
     *(pb.ListModelsResponse, pb.GetModelResponse, pb.EvaluateResponse, oip.ServerMetadataResponse),
     *(oip.RepositoryIndexResponse, oip.ModelMetadataResponse, oip.ModelConfig, oip.ModelStatisticsResponse),
 )
-"""Messages that answers are."""
+"""Messages that are responses."""
 PROBLEM = {
     "type": "object",
     "properties": {
@@ -42,7 +42,7 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
         "info": {
             "title": "Vouch",
             "version": __version__,
-            "description": "Predictions of image classifiers, and how far they can be relied on.",
+            "description": "Predictions of image classifiers, and how far they can be trusted.",
         },
         "paths": paths,
         "components": {"schemas": components},

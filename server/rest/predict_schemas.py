@@ -1,4 +1,4 @@
-"""The schemas of predictions for people."""
+"""The schemas of simple predictions."""
 
 from typing import Any
 

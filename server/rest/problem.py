@@ -42,13 +42,13 @@ CODES: dict[type[Exception], HTTPStatus] = {
     MessageTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     UnusableAnswer: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
-"""As `rpc.status.CODES`, whose errors these are; everything else is 500."""
+"""The same errors as in `rpc.status.CODES`; everything else is 500."""
 RETRY_AFTER_S = 1
 AGAIN_LATER = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class Refused(Exception):
-    """A request that is answered before it is a call: its path, its method, its host or its origin is not taken."""
+    """A request that is refused before it becomes a call: its path, method, host or origin is not accepted."""
 
     def __init__(self, status: HTTPStatus, detail: str, headers: Headers = ()) -> None:
         super().__init__(detail)
@@ -57,17 +57,17 @@ class Refused(Exception):
 
 
 def problem(status: HTTPStatus, detail: str, headers: Headers = ()) -> Content:
-    """A problem document. `error` is the sentence once more: clients of Open Inference read it there."""
+    """A problem document. `error` repeats `detail`: clients of Open Inference read it there."""
     if status in AGAIN_LATER:
         headers = (*headers, (RETRY_AFTER.name, str(RETRY_AFTER_S)))
     return Content(orjson.dumps(problem_value(status, detail)), MEDIA_TYPE, status, headers)
 
 
 def problem_value(status: HTTPStatus, detail: str) -> dict[str, Any]:
-    """The same as a value."""
+    """A problem document as a value."""
     return {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail, "error": detail}
 
 
 def http_status(status: Status) -> HTTPStatus:
-    """HTTP's code of a call that failed."""
+    """The HTTP status of a failed call."""
     return CODES.get(status.error, HTTPStatus.INTERNAL_SERVER_ERROR)

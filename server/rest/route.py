@@ -1,4 +1,4 @@
-"""A path over HTTP, and the method that answers it."""
+"""HTTP paths, and the methods that answer them."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,43 +15,43 @@ from vouch.server.rest.problem import Refused
 from vouch.server.rpc.method import Serialized
 
 Write = Callable[[bytes], Content]
-"""From a serialized message of a method's answer."""
+"""A method's serialized response -> the content."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a request means, and how the answer to it is written."""
+    """A method's request, and how its answer is written."""
 
     request: Serialized
-    """A message of the method."""
+    """The method's serialized message."""
     write: Write
     growth: int = 8
-    """How many times its message's bytes the answer takes while it is written: a float of 4 bytes may be 25 of text."""
+    """Memory for writing the answer, in multiples of its message: a float of 4 bytes may become 25 of text."""
 
 
 READS = ("GET", "HEAD")
-"""Verbs of requests that have no body."""
+"""Verbs of requests without a body."""
 Read = Callable[[Exchange, Mapping[str, str], Hold], Awaitable[Asked]]
-"""(request, values of its path, what its bytes are held in) -> what it means. Raises DomainErrors."""
+"""(request, values in its path, the hold for its bytes) -> the method's request. Raises DomainErrors."""
 
 
 @dataclass(frozen=True)
 class Documented:
-    """What the OpenAPI document says of a path, beside the path itself."""
+    """The documentation of a path in the OpenAPI document."""
 
     summary: str
     answer: Mapping[str, Any]
-    """Media type -> schema, of an answer that is no error."""
+    """Media type -> schema of a successful response."""
     body: Mapping[str, Any] = field(default_factory=dict)
-    """The same of the request; empty where it has no body."""
+    """Media type -> schema of the request; empty if it has no body."""
     query: Mapping[str, Any] = field(default_factory=dict)
     """Name -> schema, with a description."""
     answered: tuple[HTTPStatus, ...] = (HTTPStatus.OK,)
-    """Codes of answers that are no errors."""
+    """Status codes of successful responses."""
     headers: tuple[Header, ...] = ()
-    """Read of its requests beside those of all requests."""
+    """Headers that its requests may have, in addition to those of all requests."""
     headers_of_answer: tuple[Header, ...] = ()
-    """Of answers that are no errors, beside those of all answers."""
+    """Headers of successful responses, in addition to those of all responses."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Route:
 
     verb: str
     path: str
-    """As /v1/models/{model}; a name in braces is a value, without a slash or a colon."""
+    """Such as /v1/models/{model}; a name in braces is a value without slash or colon."""
     rpc: str
     """The method's path."""
     read: Read
@@ -75,7 +75,7 @@ class Route:
 
 @dataclass(frozen=True)
 class Page:
-    """A path that is answered without a method: it computes nothing."""
+    """A path without a method: it computes nothing."""
 
     verb: str
     path: str
@@ -106,13 +106,13 @@ class Routes:
         """The path's route, and the values in the path.
 
         Raises:
-            Refused: no such path, or it is not answered to this verb.
+            Refused: there is no such path, or it does not accept this verb.
         """
         verbs, values = self._verbs(path)
         route = verbs.get("GET" if verb == "HEAD" else verb)
         if route is None:
             allowed = ", ".join(sorted({*verbs, *(["HEAD"] if "GET" in verbs else [])}))
-            raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"this path takes {allowed}", ((ALLOW.name, allowed),))
+            raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"this path accepts only {allowed}", ((ALLOW.name, allowed),))
         return route, values
 
     def _verbs(self, path: str) -> tuple[dict[str, Route | Page], dict[str, str]]:

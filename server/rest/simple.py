@@ -1,4 +1,4 @@
-"""Requests that their path says whole, and answers that are their message as JSON."""
+"""Requests fully given by their path, and responses that are a message as JSON."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -15,14 +15,14 @@ from vouch.server.rest.problem import problem
 from vouch.server.rest.route import READS, Asked, Read
 
 Show = Callable[[Any], Content]
-"""From a message to what is answered."""
+"""A message -> the content of the response."""
 
 
 def asking(request: type[Message], answer: type[Message], show: Show, **fields: str) -> Read:
-    """A request of this type, whose fields are values of the path, and its answer.
+    """Reads a request whose fields are values in the path, and shows its response.
 
     Args:
-        fields: of the message -> the path's value.
+        fields: field of the message -> name of the value in the path.
     """
 
     def read(values: Mapping[str, str]) -> Asked:
@@ -40,19 +40,19 @@ def _without_body(read: Callable[[Mapping[str, str]], Asked]) -> Read:
     async def read_exchange(exchange: Exchange, values: Mapping[str, str], hold: Hold) -> Asked:
         exchange.query()
         if exchange.verb not in READS:
-            await exchange.body(hold)  # Triton's clients send some, which says nothing here
+            await exchange.body(hold)  # Triton's clients send one, which has no meaning here
         return read(values)
 
     return read_exchange
 
 
 def whole(message: Message) -> Content:
-    """All of it."""
+    """Shows the whole message."""
     return json_content(as_json(message))
 
 
 def part(field: str) -> Show:
-    """One field of it, as the whole answer."""
+    """Shows only one field of a message."""
 
     def show(message: Message) -> Content:
         return json_content(as_json(message)[field])
@@ -61,10 +61,10 @@ def part(field: str) -> Show:
 
 
 def yes_or_no(field: str, no: str) -> Show:
-    """200 where the field is true, else 503.
+    """Shows 200 if the field is true, else 503.
 
     Args:
-        no: what the problem says.
+        no: the problem's detail.
     """
 
     def show(message: Message) -> Content:

@@ -1,4 +1,4 @@
-"""All paths of REST: what each asks of which method, and how it is documented."""
+"""All REST paths: the method of each, its request, and its documentation."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -58,7 +58,7 @@ def _for_people() -> list[Route]:
 
 
 def _of_server() -> list[Route]:
-    """/v2: what Open Inference and Triton's extensions say of the server."""
+    """/v2: paths of Open Inference and Triton's extensions about the server."""
     live = yes_or_no("live", "the server is not live")
     ready = yes_or_no("ready", "the server is not ready")
     load = asking(oip.RepositoryModelLoadRequest, oip.RepositoryModelLoadResponse, whole, model_name="model")
@@ -86,7 +86,7 @@ def _of_server() -> list[Route]:
 
 
 def _of_models() -> list[Route]:
-    """/v2: what they say of a model, of the live version or of one that is named."""
+    """/v2: their paths about a model, for the live version or a named one."""
     named = {"name": "model", "version": "version"}
     ready = asking(
         oip.ModelReadyRequest, oip.ModelReadyResponse, yes_or_no("ready", "the model is not served"), **named
@@ -126,5 +126,5 @@ def _check(path: str, rpc: str, read: Read, field: str) -> Route:
 
 
 def rest_routes() -> list[Route]:
-    """In the order in which the document lists them."""
+    """All routes, in the order of the document."""
     return [*_for_people(), *_of_server(), *_of_models()]

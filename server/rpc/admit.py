@@ -1,4 +1,4 @@
-"""Who may call: asked of every call that the gate lets in, before anything of it is read. A seam: everybody may."""
+"""Who may call: checked for every call that passes the gate, before it is read. By default everybody may."""
 
 from collections.abc import Callable
 
@@ -6,10 +6,10 @@ from vouch.server.rpc.context import CallContext
 from vouch.server.rpc.method import Method
 
 Admit = Callable[[Method, CallContext], None]
-"""(what is called, with `context.caller` who calls) -> nothing; or raises a DomainError, which the caller is told.
+"""(the called method, the context with its `caller`) -> nothing; or raises a DomainError, which the caller gets.
 
 It must not wait: a transport's headers may be gone after the first wait."""
 
 
 def everybody(method: Method, context: CallContext) -> None:
-    """Nobody is turned away."""
+    """Admits every call."""

@@ -1,7 +1,7 @@
-"""The life of a call, the same whatever the transport: open, gate, admit, answer, give back, count.
+"""The life of a call, the same for all transports: open, gate, admit, answer, give back, count.
 
-A transport finds the path and makes a `TransportCall` of what it has; the rest is done here. Whoever wants to follow
-calls, by a trace say, does it in `Calls.answer`: each passes there once, with its begin, its context and its code.
+A transport finds the path and makes a `TransportCall`; the rest is done here. A place for tracing is `Calls.answer`:
+each call passes there once, with its start, its context and its code.
 """
 
 import asyncio
@@ -24,46 +24,46 @@ from vouch.server.serving.gate import Gate
 
 
 class TransportCall(Caller, Protocol):
-    """One call as its transport has it. Reading and writing raise CallerLeft where the caller has left, and reading
-    raises DomainErrors where what came is no request.
+    """A transport's view of one call. Reading and writing raise CallerLeft if the caller has left; reading raises a
+    DomainError if the request is invalid.
     """
 
     @property
     def left(self) -> Callable[[], Awaitable[None]] | None:
-        """Returns when the caller has left, for calls whose messages have all been read; None where the transport then
-        cancels the call's task.
+        """Waits until the caller has left, for calls whose messages have all been read; None if the transport cancels
+        the call's task instead.
         """
 
     def check(self) -> None:
-        """Raises InvalidRequest: the call cannot be answered as gRPC wants."""
+        """Raises InvalidRequest if the call is not valid gRPC."""
 
     def deadline(self) -> float | None:
         """In the event loop's time. Raises InvalidRequest."""
 
     async def one(self, hold: Hold) -> Serialized:
-        """The only message of a unary request; its bytes stay in the hold."""
+        """The only message of a unary request; the hold keeps its bytes."""
 
     def pieces(self, hold: Hold) -> AsyncIterator[Sequence[Serialized]]:
-        """All messages of a stream, as many at a time as have come together; their bytes are in the hold until the next
-        ones are asked for.
+        """All messages of a stream, in the groups in which they arrive; the hold keeps a group's bytes until the next
+        group is requested.
         """
 
     async def write(self, *messages: Parts) -> None:
-        """Messages of a stream; returns when they have gone out."""
+        """Sends messages of a stream; returns when they are sent."""
 
     async def finish(self, last: Parts | None = None, trailers: tuple[tuple[str, str], ...] = ()) -> None:
-        """The end, with the only message of a unary answer.
+        """Ends the call, with the only message of a unary response.
 
         Args:
-            trailers: names and values beside gRPC's own.
+            trailers: names and values in addition to gRPC's own.
         """
 
     async def fail(self, status: Status) -> None:
-        """The end by an error; nothing where the caller has left."""
+        """Ends the call with an error; does nothing if the caller has left."""
 
 
 class Calls:
-    """The methods of all services, and how each of their calls goes."""
+    """The methods of all services, and the life of their calls."""
 
     def __init__(
         self,
@@ -75,9 +75,9 @@ class Calls:
     ) -> None:
         """
         Args:
-            gate: what calls pass on their way in.
-            max_answer_bytes: of one message.
-            budget: of which each call holds what it takes, until it ends.
+            gate: calls pass it before they are answered.
+            max_answer_bytes: limit of one message.
+            budget: each call takes its memory from it until the call ends.
         """
         self.methods = {method.path: method for method in methods}
         self._no_method = self.methods.setdefault(NO_METHOD, no_method())
@@ -86,13 +86,13 @@ class Calls:
         self._admit = admit
         self._budget = budget
         self._long_calls: set[asyncio.Task[None] | None] = set()
-        """The event loop holds its tasks weakly, and what a call waits for may be held by that call alone."""
+        """Keeps tasks alive: the event loop has only weak references, and nothing else may refer to a waiting call."""
 
     async def answer(self, path: str, call: TransportCall) -> None:
-        """A call from its begin to its end; counted once that is known, with the code that the caller gets.
+        """Answers a call, and counts it at its end, with the code that the caller gets.
 
         Raises:
-            CancelledError: the transport has cancelled the task, as the caller has left.
+            CancelledError: the transport has cancelled the task, because the caller has left.
         """
         began_ns = perf_counter_ns()
         method, context, code, task = self.methods.get(path) or self._no_method, None, CANCELLED, None
@@ -122,20 +122,20 @@ class Calls:
                 self._long_calls.discard(task)
 
     def hold(self) -> Hold:
-        """Of the budget, for what is answered without a method; whoever asks for it ends it."""
+        """A hold on the budget, for requests without a method; the caller must end it."""
         return Hold(self._budget)
 
     def count_stranger(self, began_ns: int, answered: bool = False) -> None:
-        """Counts what came to the port and is no call.
+        """Counts a request that is not a gRPC call.
 
         Args:
             began_ns: by time.perf_counter_ns.
-            answered: whether it got what it asked for, such as a page.
+            answered: whether it was successful, such as a page.
         """
         _count(self._no_method, OK if answered else UNKNOWN, began_ns, None)
 
     async def _answer(self, method: Method, call: TransportCall, context: CallContext) -> None:
-        """From the request's messages to the response's."""
+        """Reads the request, and writes the response."""
         if method.wire is not None:
             answer = method.wire(await call.one(context.hold), context)
             if isinstance(answer, Soon):
@@ -182,7 +182,7 @@ class Calls:
 
 
 def _watched(method: Method, call: TransportCall) -> Callable[[], Awaitable[None]] | None:
-    """What tells that the caller has left; None where reading the requests does."""
+    """A wait until the caller has left; None if reading the requests notices that."""
     return None if method.client_streaming else call.left
 
 
@@ -190,13 +190,13 @@ async def _decoded(method: Method, pieces: AsyncIterator[Sequence[Serialized]]) 
     async for piece in pieces:
         for message in piece:
             yield method.decode(message)
-        del piece, message  # or a stream that is quiet would keep them
+        del piece, message  # or a quiet stream would keep them in memory
 
 
 def _count(method: Method, code: int, began_ns: int, context: CallContext | None) -> None:
-    """Any call; of streams whose messages count, only those that ended by an error.
+    """Counts a call. Streams whose messages are counted are counted only if they end with an error.
 
-    A caller whose deadline passes leaves, often before we see it pass: that is no cancelling.
+    A caller whose deadline passes often leaves before the server notices the deadline: that is not a cancellation.
     """
     if code or method.wire_stream is None:
         if code == CANCELLED and context is not None and context.is_due((perf_counter_ns() - began_ns) / 1e9):

@@ -1,4 +1,4 @@
-"""What a call carries beside its messages, and what is noted of it for those who count."""
+"""What a call has in addition to its messages, and what is recorded for its count."""
 
 import asyncio
 import sys
@@ -10,34 +10,34 @@ from vouch.server.counting.statistics import Requests
 from vouch.server.errors import MessageTooLarge
 
 OK, CANCELLED, UNKNOWN, DEADLINE_EXCEEDED = 0, 1, 2, 4
-"""gRPC's codes of calls that are no errors of ours; `status` has those of errors."""
+"""gRPC's codes for calls without an error of ours; `status` has those of errors."""
 ROUNDING_S, ROUNDING_SHARE = 0.01, 0.01
-"""Of a deadline as a caller sends it: gRPC's core rounds up to three digits."""
+"""Rounding of a received deadline: gRPC's core rounds up to three digits."""
 RESERVED_BEGINNINGS, RESERVED = (":", "grpc-"), {"content-type", "te", "host"}
-"""Of HTTP's and gRPC's own headers: how their names begin, and whole names."""
+"""HTTP's and gRPC's own headers: prefixes, and whole names."""
 
 
 def is_reserved(name: str) -> bool:
-    """Whether a header is HTTP's or gRPC's own, and none of the caller's."""
+    """Whether a header is HTTP's or gRPC's own, not the caller's."""
     return name in RESERVED or name.startswith(RESERVED_BEGINNINGS)
 
 
 class Caller(Protocol):
-    """Who calls, as the transport knows it."""
+    """A transport's view of the caller."""
 
     @property
     def peer(self) -> str:
-        """The caller's address, as gRPC writes it."""
+        """The caller's address in gRPC's notation."""
 
     def headers(self, name: str) -> tuple[str | bytes, ...]:
-        """The values of a header of the caller's own, in the order in which they came; bytes where its name ends with
-        `-bin`. Headers of HTTP and of gRPC itself have none.
+        """The values of one of the caller's own headers, in order; bytes if its name ends with `-bin`. Empty for
+        headers of HTTP and of gRPC itself.
 
         Args:
             name: in lower case.
 
         Raises:
-            InvalidRequest: a value that should be base64 is none.
+            InvalidRequest: a value that must be base64 is not.
         """
 
 
@@ -47,7 +47,7 @@ class Nobody:
     peer = ""
 
     def headers(self, name: str) -> tuple[str | bytes, ...]:
-        """None."""
+        """No values."""
         return ()
 
 
@@ -56,43 +56,43 @@ NOBODY = Nobody()
 
 @dataclass(eq=False, slots=True)
 class CallContext:
-    """Of one call, or of one message of a stream."""
+    """Context of one call, or of one message of a stream."""
 
     deadline: float | None = None
-    """In the event loop's time; None where the caller waits for ever."""
+    """In the event loop's time; None if there is no deadline."""
     caller: Caller = NOBODY
     max_answer_bytes: int = sys.maxsize
-    """Of one message."""
+    """Limit of one message."""
     hold: Hold = field(default_factory=Hold)
-    """What the worker holds for this call, or for this message; given back when the answer has gone out."""
+    """Memory in use for this call or message; given back when the answer is sent."""
     counted_in: Requests | None = None
-    """Of the version that it is about; None as long as none was found."""
+    """The counts of the version that it uses; None until one is found."""
     code: int = OK
-    """Of an answer within a stream, which may tell of an error and be an answer all the same."""
+    """Code of an answer within a stream; an answer may report an error."""
     trailers: tuple[tuple[str, str], ...] = ()
-    """Of a stream that has been answered: what goes behind its last message, names in lower case."""
+    """Trailers of a stream, sent after its last message; names in lower case."""
 
     def is_due(self, took_s: float) -> bool:
-        """Whether the caller's deadline has come, `took_s` after its call."""
+        """Whether the caller's deadline has passed, `took_s` after the start of the call."""
         if self.deadline is None:
             return False
         left_s = self.deadline - asyncio.get_running_loop().time()
         return left_s <= ROUNDING_S + ROUNDING_SHARE * (took_s + left_s)
 
     def check_answer(self, size: int) -> None:
-        """Asked of every message before it is sent.
+        """Checks the size of a message before it is sent.
 
         Args:
-            size: its bytes.
+            size: in bytes.
 
         Raises:
-            MessageTooLarge: they are more than are sent.
+            MessageTooLarge: it is over the limit.
         """
         if size > self.max_answer_bytes:
             raise MessageTooLarge(
-                f"the answer has {size:,} bytes, at most {self.max_answer_bytes:,} are sent; ask for less in a request"
+                f"the answer has {size:,} bytes, and the limit is {self.max_answer_bytes:,}; request less at a time"
             )
 
     def of_one(self, hold: Hold) -> "CallContext":
-        """For one message of a stream: the same with a hold of its own, and nothing noted."""
+        """The context of one message of a stream: the same with a hold of its own, and nothing recorded."""
         return CallContext(self.deadline, self.caller, self.max_answer_bytes, hold)

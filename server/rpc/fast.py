@@ -1,8 +1,8 @@
-"""Known requests: those of which everything but their content has been read before.
+"""Known requests: requests that differ from an earlier one only in their content.
 
-Requests of a client differ in their pixels and in little else. What surrounds the pixels is read once, as a protobuf
-message like any other, and then known again by its bytes. What is to be done with such a request is its plan; this file
-does not know what that is, nor what the content means.
+The requests of a client mostly differ only in their pixels. The bytes around the pixels are parsed once, as part of a
+protobuf message, and later recognised without parsing. Each has a plan, which says what to do with such requests. This
+file knows neither what a plan is nor what the content means.
 """
 
 from collections.abc import Callable
@@ -12,31 +12,31 @@ from vouch.bundle.wire_format import Serialized, read_varint
 
 P = TypeVar("P")
 MAX_KNOWN = 256
-"""Surroundings that are remembered; a client that never asks twice alike would fill any number."""
+"""Limit of remembered surroundings, because a client may never repeat one."""
 MAX_SURROUNDING_BYTES = 1024
 MAX_FIELDS = 16
-"""Fields that are looked at for the content; a request has fewer, and one of millions would hold up the event loop."""
+"""Fields that are searched for the content; a request has fewer, and one of millions would block the event loop."""
 
 
 class Span(NamedTuple):
-    """Where the content of a field lies."""
+    """Where the content of a field is."""
 
     start: int
     stop: int
 
 
 class Surroundings(NamedTuple, Generic[P]):
-    """What requests that differ in their content alone have in common."""
+    """The common bytes of requests that differ only in their content."""
 
     head: bytes
-    """Before the content, its length included."""
+    """Bytes before the content, including its length."""
     tail: bytes
-    """Behind it."""
+    """Bytes after it."""
     plan: P
 
 
 class KnownRequests(Generic[P]):
-    """Serialized requests of one method, recognised."""
+    """Recognises serialized requests of one method."""
 
     def __init__(
         self,
@@ -46,10 +46,9 @@ class KnownRequests(Generic[P]):
     ) -> None:
         """
         Args:
-            find: where the content lies in a request; None where that is not plain to see.
-            plan: what is to be done with this request and all that have the same surroundings; None where that cannot
-                be said of them all.
-            generation: another number whenever plans of before do not hold any more.
+            find: finds the content in a request; None if that is not certain.
+            plan: the plan for all requests with the surroundings of this one; None if they have no common plan.
+            generation: returns another number whenever earlier plans are no longer valid.
         """
         self._find = find
         self._plan = plan
@@ -57,13 +56,13 @@ class KnownRequests(Generic[P]):
         self._generation = generation()
         self._known: dict[tuple[bytes, bytes], Surroundings[P]] = {}
         self._last: dict[int, Surroundings[P]] = {}
-        """Length of a request -> what surrounded the last one of that length: most often the next one's as well."""
+        """Length of a request -> surroundings of the last one of that length: the next one mostly has the same."""
 
     def __len__(self) -> int:
         return len(self._known)
 
     def recognise(self, request: Serialized) -> tuple[P, int] | None:
-        """The request's plan, and where its content begins; None: it has to be read like any other message."""
+        """The request's plan, and where its content begins; None if it must be parsed like any other message."""
         if self._generation != self._current():
             self._forget()
         last = self._last.get(len(request))
@@ -87,25 +86,25 @@ class KnownRequests(Generic[P]):
         return known
 
     def _forget(self) -> None:
-        """All: there are too many, or their plans do not hold any more."""
+        """Forgets all: there are too many, or their plans are no longer valid."""
         self._known.clear()
         self._last.clear()
         self._generation = self._current()
 
 
 def _surround(last: Surroundings[P], request: Serialized) -> bool:
-    """Whether these surround a request of the length that theirs had."""
+    """Whether a request of the same length has these surroundings."""
     head, tail, _ = last
     return request[: len(head)] == head and request[len(request) - len(tail) :] == tail
 
 
 def find_field(message: Serialized, tag: int, start: int, stop: int) -> Span | None:
-    """The content of the first field with this tag among a few fields that have a length or are numbers; else None.
+    """The content of the first field with this tag among the first fields; None if there is another kind of field.
 
     Args:
-        tag: of a field with a length: number << 3 | 2, below 128.
-        start: of the fields.
-        stop: their end.
+        tag: of a length-delimited field: number << 3 | 2, below 128.
+        start: where the fields begin.
+        stop: where they end.
     """
     try:
         for _ in range(MAX_FIELDS):

@@ -1,6 +1,6 @@
-"""Known requests in streams: each message of a stream answered as its unary method would, in an envelope.
+"""Known requests in streams: each message of a stream is answered like a unary request, in an envelope.
 
-The messages that have come together are read together, so what is run on the event loop is run for all of them at once.
+Messages that arrive together are read together, so that inline runs combine them.
 """
 
 import asyncio
@@ -26,42 +26,42 @@ INNER_HEAD = bytes([INNER_TAG])
 
 
 class Known(Protocol):
-    """What is to be done with a known request."""
+    """The plan of a known request."""
 
     @property
     def made_bytes(self) -> int:
-        """Of what is made for it: the model's values, and the answer."""
+        """Bytes of the model's values and the answer."""
 
     @property
     def counted_in(self) -> Requests:
-        """Where it is counted."""
+        """The counts to which it is added."""
 
 
 class Begun(NamedTuple):
-    """A known request at work."""
+    """A known request in progress."""
 
     outputs: "Any | asyncio.Future[Any]"
-    """There already, or at the end of this turn of the event loop."""
+    """Available already, or at the end of this turn of the event loop."""
     encode: Callable[[Any], Parts]
     counted_in: Requests
 
 
 class UnaryMethod(Protocol):
-    """The unary method, as a stream of its requests uses it."""
+    """The unary method, as used by a stream of its requests."""
 
     def recognise(self, request: Serialized) -> tuple[Known, int] | None:
-        """What is to be done with a request, and where its content begins; None where it is not known."""
+        """A request's plan, and where its content begins; None if it is not known."""
 
     def begin(self, request: Serialized, known: Any, at: int) -> Begun | None:
-        """It at work; None where waiting in a queue is the better way.
+        """Starts a known request; None if it must be queued.
 
         Args:
-            known, at: as `recognise` says.
+            known, at: as returned by `recognise`.
         """
 
 
 class NothingKnown:
-    """In place of a unary method: every request is read like any other message."""
+    """Replaces a unary method: every request is parsed."""
 
     def recognise(self, _request: Serialized) -> None:
         """None."""
@@ -72,20 +72,19 @@ class NothingKnown:
 
 @dataclass(frozen=True)
 class Envelope:
-    """What a stream's messages have around those of the unary method."""
+    """What a stream's messages contain around those of the unary method."""
 
     open: Callable[[Serialized], tuple[bytes, Serialized] | None]
-    """What identifies a request, and the unary request within; None where that is not plain to see."""
+    """A stream's message -> the request's id field, and the unary request in it; None if that is not certain."""
     close: Callable[[bytes, Parts], Parts]
-    """(what identifies the request, the unary answer) -> the stream's answer."""
+    """(the request's id field, the unary answer) -> the stream's answer."""
     failed: Callable[[bytes, Exception, CallContext], Parts]
-    """(what identifies the request, why there is no answer, the stream's context) -> the stream's answer; or raises
-    what ends the stream."""
+    """(the request's id field, the error, the stream's context) -> the stream's answer; or raises to end the stream."""
 
 
 Answered = tuple[Parts, Requests, int, int]
-"""An answer that has not gone out yet, and what is counted when it has: where, its code, and when it began (ns). A
-plain tuple, because one is made for each message."""
+"""An answer to be sent, and what is counted afterwards: where, its code, and when it began (ns). A plain tuple, because
+one is made for each message."""
 
 
 class StreamPath:
@@ -101,8 +100,8 @@ class StreamPath:
     ) -> None:
         """
         Args:
-            answer: any message of the stream; what it raises ends the stream.
-            method: the stream's; its messages are counted there, and those of known requests where they say.
+            answer: answers any message of the stream; an error that it raises ends the stream.
+            method: the stream's method; its messages are counted there, known requests at their own place.
         """
         self.unary = unary
         self.answer = answer
@@ -113,8 +112,8 @@ class StreamPath:
     async def __call__(
         self, pieces: AsyncIterator[Sequence[Serialized]], context: CallContext
     ) -> AsyncGenerator[list[Parts], None]:
-        """The answers, in the order of the messages; each is counted as a request when the next ones are asked for, as
-        it has gone out then.
+        """The answers, in the order of the messages. Each is counted as a request when the next ones are requested,
+        because it has been sent then.
         """
         stream = _Stream(self, context)
         work = Work(stream.begin, stream.size, stream.refuse)
@@ -124,11 +123,11 @@ class StreamPath:
                 now_ns = perf_counter_ns()
                 for _, requests, code, began_ns in ready:
                     requests.add(self.method.path, code, now_ns - began_ns)
-                del ready  # or a stream that is quiet would keep its last answers
+                del ready  # or a quiet stream would keep its last answers in memory
 
 
 class _Stream:
-    """The messages of one stream. Each is looked at when its size is asked for, which is right before it is begun."""
+    """The messages of one stream. `size` examines a message; `begin` or `refuse` follows immediately."""
 
     def __init__(self, path: StreamPath, context: CallContext) -> None:
         self._path = path
@@ -137,16 +136,16 @@ class _Stream:
         self._known: tuple[Known, int] | None = None
 
     def size(self, message: Serialized) -> int:
-        """Its bytes and those that its answer takes, as far as these are known before it is read."""
+        """The bytes of a message and of its answer, as far as known before it is parsed."""
         self._opened = opened = self._path.envelope.open(message)
         self._known = known = None if opened is None else self._path.unary.recognise(opened[1])
         return len(message) + (0 if known is None else known[0].made_bytes)
 
     def begin(self, message: Serialized, hold: Hold) -> Awaitable[Answered]:
-        """The answer to the message whose size was asked for last."""
+        """The answer to the message last passed to `size`."""
         began_ns = perf_counter_ns()
         opened, known = self._opened, self._known
-        self._opened = self._known = None  # or a stream that is quiet would keep its last message
+        self._opened = self._known = None  # or a quiet stream would keep its last message in memory
         begun = None if opened is None or known is None else self._path.unary.begin(opened[1], *known)
         if opened is None or begun is None:
             return self._slowly(message, hold)
@@ -166,9 +165,9 @@ class _Stream:
         return Soon(outputs, answered, failed)
 
     def refuse(self, _message: Serialized, err: DomainError) -> Awaitable[Answered]:
-        """The answer to the message whose size was asked for last, and for which there is no room."""
+        """The answer to the message last passed to `size`, for which there is no room."""
         opened, known = self._opened, self._known
-        self._opened = self._known = None  # the next message's by the time that this is awaited
+        self._opened = self._known = None  # they belong to the next message when this is awaited
         requests = self._path.method.requests if known is None else known[0].counted_in
         return self._refused(b"" if opened is None else opened[0], err, requests)
 
@@ -186,9 +185,9 @@ class _Stream:
 
 
 def open_named(message: Serialized) -> tuple[bytes, Serialized] | None:
-    """The parts of `{string id = 1; Message inner = 2;}`: the id's field as it stands there, and the inner message.
+    """The parts of `{string id = 1; Message inner = 2;}`: the serialized id field, and the inner message.
 
-    None where there is anything else, or these in another order.
+    None if the message contains anything else, or another order.
     """
     try:
         start = 0
@@ -205,5 +204,5 @@ def open_named(message: Serialized) -> tuple[bytes, Serialized] | None:
 
 
 def close_named(name: bytes, inner: Parts) -> Parts:
-    """The same the other way round."""
+    """The inverse of `open_named`."""
     return (name, INNER_HEAD, varint(sum(map(len, inner))), *inner)

@@ -1,4 +1,4 @@
-"""A service as a table of methods, which any transport can bind.
+"""A service as a table of methods, which any transport can serve.
 
 A method's function gets decoded requests and a `CallContext`, and returns a message (or yields messages) or raises a
 `DomainError`. Cancelling the call cancels the function.
@@ -22,7 +22,7 @@ from vouch.server.rpc.soon import Parts
 
 Serialized = bytes | memoryview
 NO_METHOD = ""
-"""The path under which calls of methods that are not there are counted, in place of a caller's text."""
+"""The path under which calls of unknown methods are counted, instead of a caller's text."""
 WireStream = Callable[[AsyncIterator[Sequence[Serialized]], CallContext], AsyncGenerator[list[Parts], None]]
 
 
@@ -39,32 +39,32 @@ class Method:
     function: Callable[[Any, CallContext], Any]
     """(request, or an async iterator of requests, context) -> an awaitable response, or an async iterator of them."""
     while_draining: bool = False
-    """Answered until the very end, past the gate."""
+    """Whether it is answered until the process ends, without passing the gate."""
     wire: Callable[[Serialized, CallContext], Parts | Awaitable[Parts]] | None = None
-    """Unary: the same from a serialized request to a serialized response, for methods whose messages are worth it; the
-    parts themselves or a `Soon` where nothing has to be waited for."""
+    """Unary: the same from a serialized request to a serialized response, for methods where that pays. Returns the
+    parts or a `Soon` if there is nothing to wait for."""
     wire_stream: WireStream | None = None
-    """Streaming both ways: the same from serialized requests, as many at a time as have come together, to serialized
-    responses, as many as can go out together. Such a stream's messages are counted, each as a request."""
+    """Bidirectional streaming: the same from serialized requests, in the groups in which they arrive, to serialized
+    responses, in groups that can be sent together. Each message of such a stream is counted as a request."""
     requests: Requests = field(default_factory=Requests)
-    """Counted here: those about no version that is served."""
+    """Counts of requests that concern no served version."""
 
     def count(self, code: int, began_ns: int, context: CallContext | None = None) -> None:
         """Counts a request that has ended.
 
         Args:
-            code: gRPC's.
+            code: gRPC's status code.
             began_ns: by time.perf_counter_ns.
-            context: None where the call did not come so far.
+            context: None if the call ended before it had one.
         """
         counted_in = context.counted_in if context is not None else None
         (counted_in or self.requests).add(self.path, code, perf_counter_ns() - began_ns)
 
     def decode(self, request: Serialized) -> Message:
-        """A request from its bytes.
+        """Parses a request.
 
         Raises:
-            InvalidRequest: they are no such message, or one of too many fields.
+            InvalidRequest: the bytes are not such a message, or have too many fields.
         """
         if len(request) > FEW_BYTES:
             check_fields(request, self.request.DESCRIPTOR)
@@ -75,7 +75,7 @@ class Method:
 
 
 def no_method() -> Method:
-    """Where calls are counted that name no method of a table; its function is never called."""
+    """The entry that counts calls of unknown methods; its function is never called."""
 
     async def function(request: Message, context: CallContext) -> Message:
         raise NotImplementedError
@@ -84,9 +84,9 @@ def no_method() -> Method:
 
 
 def methods(service: ServiceDescriptor, implementation: object, while_draining: bool = False) -> list[Method]:
-    """The table of a service: one entry an RPC that the implementation has a function for, of the same name.
+    """The table of a service: one entry per RPC for which the implementation has a function of the same name.
 
-    A transport answers all others UNIMPLEMENTED: a later release of a dependency may add RPCs to its services.
+    Other RPCs are answered UNIMPLEMENTED: a later release of a dependency may add RPCs to its services.
     """
     return [
         Method(

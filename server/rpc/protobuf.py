@@ -1,6 +1,6 @@
-"""How many fields and numbers a serialized message has, counted before protobuf reads them all.
+"""Counts the fields and numbers of a serialized message before protobuf parses it.
 
-That takes a moment for each, on the event loop, and nobody else is answered meanwhile.
+Parsing takes time for each of them, on the event loop, and blocks all other calls.
 """
 
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ from vouch.bundle.wire_format import BYTES, FIXED, VARINT, Serialized, read_vari
 from vouch.server.errors import InvalidRequest
 
 FEW_BYTES = 1 << 16
-"""A message of so many bytes is read in a few milliseconds, whatever its fields are."""
+"""A message up to this size is parsed in a few milliseconds, whatever its fields are."""
 MAX_FIELDS = 65_536
-"""In all of a message: several times as many as a request with the most files has. Counting them takes about 20 ms."""
+"""Most fields of a message: several times as many as a request with the most files. Counting them takes about 20 ms."""
 
 MAX_NUMBERS = 1 << 20
-"""In packed fields, all together, at most: protobuf reads them in some 10 ms, and each takes up to eight bytes."""
+"""Most numbers in all packed fields: protobuf parses them in about 10 ms, and each takes up to eight bytes."""
 VARINTS = {
     *(FieldDescriptor.TYPE_BOOL, FieldDescriptor.TYPE_ENUM, FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_INT64),
     *(FieldDescriptor.TYPE_UINT32, FieldDescriptor.TYPE_UINT64),
@@ -29,10 +29,11 @@ VARINTS = {
 def check_fields(message: Serialized, descriptor: Any) -> None:
     """
     Args:
-        descriptor: of the message, as protobuf's classes have it.
+        descriptor: protobuf's descriptor of the message.
 
     Raises:
-        InvalidRequest: it has more than `MAX_FIELDS`, or `MAX_NUMBERS`. What is no message at all is left to protobuf.
+        InvalidRequest: it has more than `MAX_FIELDS` or `MAX_NUMBERS`. Bytes that are not a message are left to
+            protobuf.
     """
     left, numbers, waiting = MAX_FIELDS, 0, [(0, len(message), descriptor)]
     while waiting:
@@ -66,7 +67,7 @@ def check_fields(message: Serialized, descriptor: Any) -> None:
 
 @cache
 def _inner(descriptor: Any) -> Mapping[int, Any]:
-    """Number -> kind of the fields that are messages themselves."""
+    """Number -> message type of the fields that are messages."""
     return {
         field.number: field.message_type for field in descriptor.fields if field.type == FieldDescriptor.TYPE_MESSAGE
     }
@@ -74,5 +75,5 @@ def _inner(descriptor: Any) -> Mapping[int, Any]:
 
 @cache
 def _packed(descriptor: Any) -> frozenset[int]:
-    """The numbers of the fields whose values may stand together, each as long as it is large."""
+    """The numbers of the fields that may be packed varints."""
     return frozenset(field.number for field in descriptor.fields if field.is_repeated and field.type in VARINTS)

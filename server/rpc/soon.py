@@ -1,4 +1,4 @@
-"""Answers in pieces, and such as are there within a turn or two of the event loop."""
+"""Answers in parts, and answers that are available within a turn or two of the event loop."""
 
 import asyncio
 from collections.abc import Callable, Generator
@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 Answer = TypeVar("Answer")
 Parts = tuple[bytes | memoryview, ...]
-"""A serialized message in pieces, which the transport joins; the length of each is its bytes'."""
+"""A serialized message in parts, which the transport joins; the length of each is in bytes."""
 
 
 def has_succeeded(future: "asyncio.Future[Any]") -> bool:
@@ -16,7 +16,7 @@ def has_succeeded(future: "asyncio.Future[Any]") -> bool:
 
 
 class Soon(Generic[Answer]):
-    """An answer that is there within a turn or two of the event loop: not worth watching the caller or a deadline."""
+    """An answer available within a turn or two of the event loop: too soon to watch the caller or a deadline."""
 
     __slots__ = ("_encode", "_failed", "_outputs")
 
@@ -28,8 +28,8 @@ class Soon(Generic[Answer]):
     ) -> None:
         """
         Args:
-            outputs: those that are there already, or are soon.
-            failed: the answer that tells of an error; None where it is raised.
+            outputs: available already, or soon.
+            failed: turns an error into an answer; None if the error is raised.
         """
         self._outputs = outputs
         self._encode = encode
@@ -47,10 +47,10 @@ class Soon(Generic[Answer]):
         return self._encode(outputs)
 
     def succeeds(self) -> bool:
-        """Whether awaiting it takes no turn of the loop any more, and raises nothing."""
+        """Whether awaiting it takes no turn of the loop, and raises nothing."""
         return not isinstance(self._outputs, asyncio.Future) or has_succeeded(self._outputs)
 
     def cancel(self) -> None:
-        """Nobody waits for it any more."""
+        """Cancels it: it is no longer needed."""
         if isinstance(self._outputs, asyncio.Future):
             self._outputs.cancel()

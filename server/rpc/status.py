@@ -50,7 +50,7 @@ CODES: dict[type[Exception], Code] = {
     NotReady: Code.UNAVAILABLE,
     Closed: Code.UNAVAILABLE,
     CountsUnknown: Code.UNAVAILABLE,
-    LoadNotAllowed: Code.UNAVAILABLE,  # as Triton answers where it polls its repository
+    LoadNotAllowed: Code.UNAVAILABLE,  # as Triton does when it polls its repository
     Unsupported: Code.UNIMPLEMENTED,
     UnsupportedMedia: Code.INVALID_ARGUMENT,
     Overloaded: Code.RESOURCE_EXHAUSTED,
@@ -59,28 +59,28 @@ CODES: dict[type[Exception], Code] = {
     MessageTooLarge: Code.RESOURCE_EXHAUSTED,
     UnusableAnswer: Code.INTERNAL,
 }
-"""Errors whose message is meant for the caller. Everything else is our fault, and told by an id."""
+"""Errors whose message is meant for the caller. Everything else is our fault, and the caller gets only an id."""
 
 MAX_MESSAGE_BYTES = 1000
-"""A message travels in a header, where a byte may take three, and may quote the caller. From 8 KiB of headers on gRPC's
-clients refuse some answers, whatever their code, and proxies do so from 4 on.
+"""A message is sent in a header, where a byte may take three, and may quote the caller. gRPC's clients refuse responses
+with more than 8 KiB of headers, and proxies refuse more than 4 KiB.
 """
 
 
 @dataclass(frozen=True)
 class Status:
-    """How a call failed, as its caller is told."""
+    """How a call failed, for its caller."""
 
     code: Code
     message: str
     error: type[Exception] = Exception
-    """What was raised: a protocol with finer codes than gRPC's looks at it."""
+    """The raised type, for protocols with finer codes than gRPC's."""
 
 
 def status_of(err: Exception, path: str) -> Status:
-    """The status for an error; one that is our fault is logged under an id, and the caller gets the id alone.
+    """The status for an error. One that is our fault is logged under an id, and the caller gets only the id.
 
-    Errors of one kind are logged once in some seconds, and share the id.
+    Repeated errors of one kind are logged at most once in some seconds, and share the id.
 
     Args:
         path: the method, for the log.
@@ -97,11 +97,11 @@ def status_of(err: Exception, path: str) -> Status:
             extra=event("call_failed", method=path, error_id=noted.error_id),
         )
     what = "the model failed" if isinstance(err, ModelFailed) else "the server failed"
-    return Status(Code.INTERNAL, f"{what}; its log has the reason under error {noted.error_id}")
+    return Status(Code.INTERNAL, f"{what}; the reason is in the server's log, under error {noted.error_id}")
 
 
 def _origin(err: BaseException) -> tuple[type[BaseException], str, int]:
-    """What was raised first, and in which line."""
+    """The first raised error's type, file and line."""
     while err.__cause__ is not None:
         err = err.__cause__
     frames = traceback.extract_tb(err.__traceback__, limit=-1)

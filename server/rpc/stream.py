@@ -1,4 +1,4 @@
-"""A stream of requests, several at work at once, answered in order: the one loop behind every streaming RPC."""
+"""A stream of requests, several in progress at a time, answered in order: the loop of every streaming RPC."""
 
 import asyncio
 from collections import deque
@@ -12,10 +12,10 @@ from vouch.server.rpc.soon import Soon, has_succeeded
 from vouch.server.serving.gate import Gate
 
 STREAM_WINDOW = 64
-"""Requests of one stream at work at once; more are not read from it before answers have gone out."""
+"""Requests of one stream in progress at a time; no more are read before answers are sent."""
 MAX_AT_WORK_BYTES = 4 << 20
-"""The same of their bytes and their answers', so that a caller who does not read has few large requests computed, and
-many small ones."""
+"""The same limit for the bytes of requests and answers, so that for a caller who does not read, only a few large
+requests are computed."""
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -26,11 +26,11 @@ class Work(Generic[Request, Response]):
     """How the requests of a stream are answered."""
 
     answer: Callable[[Request, Hold], Awaitable[Response]]
-    """With what is held for this request alone, until its answer has gone out. What it raises ends the stream at that
-    request's turn; an error that is one request's own affair has to come back as its answer. A `Soon` is awaited as it
-    is, of anything else a task is made."""
+    """(request, its own hold, which ends when the answer is sent) -> the answer. An error that it raises ends the
+    stream when that answer is due; an error of one request only must be returned as its answer. A `Soon` is awaited
+    directly; anything else becomes a task."""
     size: Callable[[Request], int] = lambda _: 0
-    """The bytes of a request and of its answer, as far as they are known before it is begun."""
+    """The bytes of a request and of its answer, as far as known before it begins."""
     refuse: Callable[[Request, DomainError], Awaitable[Response]] | None = None
     """The answer to a request for which the budget has no room; None: the error ends the stream."""
 
@@ -38,20 +38,20 @@ class Work(Generic[Request, Response]):
 async def answer_pieces(
     pieces: AsyncIterator[Sequence[Request]], work: Work[Request, Response], gate: Gate, hold: Hold
 ) -> AsyncGenerator[list[Response], None]:
-    """The answer to each request, in the requests' order; those that are there at the same time come together.
+    """The answer to each request, in the requests' order; answers ready at the same time come together.
 
-    Before a request is begun, its bytes and its answer's are taken from the budget. Where there is no room, it waits
-    for answers of this stream to go out, or is refused if none is at work.
+    Before a request begins, its bytes and its answer's are taken from the budget. If there is no room, it waits until
+    answers of this stream are sent, or is refused if none is in progress.
 
     Args:
-        pieces: requests that have come together.
-        hold: of the budget that all of it is taken from; each request has its own.
+        pieces: groups of requests that arrived together.
+        hold: a hold on the budget; each request gets another one on the same budget.
 
     Raises:
-        Closed: the server drains; what was read is answered before.
-        Exception: what `pieces` or `answer` raised, after the answers to what came before.
+        Closed: the server drains; requests read so far are answered first.
+        Exception: what `pieces` or `answer` raised, after the answers to earlier requests.
 
-    Closing the generator, or cancelling the caller, cancels what is at work.
+    Closing the generator, or cancelling the caller, cancels the requests in progress.
     """
     reading = _Reading(pieces, work, hold)
 
@@ -71,7 +71,7 @@ async def answer_pieces(
 
 
 class _Reading(Generic[Request, Response]):
-    """The requests of a stream that have been read, and what is at work of them."""
+    """The requests of a stream that have been read, and those in progress."""
 
     def __init__(self, pieces: AsyncIterator[Sequence[Request]], work: Work[Request, Response], hold: Hold) -> None:
         self._pieces = pieces
@@ -79,30 +79,30 @@ class _Reading(Generic[Request, Response]):
         self._hold = hold
         self._answers: deque[Awaitable[Response] | Exception | None] = deque()
         self._holds: deque[Hold] = deque()
-        """Of the requests at work; the oldest first, also of those whose answers are on their way out."""
+        """Holds of the requests in progress, the oldest first, including those whose answers are being sent."""
         self._bytes = 0
-        """In these holds when they were begun."""
+        """Bytes in these holds when their requests began."""
         self._sizes: deque[int] = deque()
         self._more, self._room = asyncio.Event(), asyncio.Event()
 
     async def read(self) -> None:
-        """All requests; begins each when there is room for it."""
+        """Reads all requests, and begins each when there is room for it."""
         end: Exception | None = None
         try:
             async for piece in self._pieces:
                 for request in piece:
                     self._begin(request, await self._taken(request))
                     while len(self._sizes) >= STREAM_WINDOW or self._bytes >= MAX_AT_WORK_BYTES:
-                        await self._wait_for_room()  # before more is read: unread answers hold back the stream
-                    del request  # or a stream that is quiet would keep it
+                        await self._wait_for_room()  # before more is read: unread answers must stop the stream
+                    del request  # or a quiet stream would keep it in memory
                 del piece
         except Exception as err:
             end = err
         self.put(end)
-        del end  # it leads back here: a circle, which would keep the last request until garbage is collected
+        del end  # it refers to this frame: a cycle, which would keep the last request until garbage collection
 
     async def _taken(self, request: Request) -> Hold | DomainError:
-        """What is held for a request, when there is room; why there is none where that would not change."""
+        """Waits for room, and returns a request's hold; the error if there will be no room."""
         hold = self._hold.another()
         while (size := self._work.size(request)) > FREE_BYTES:
             if not self._sizes:
@@ -130,7 +130,7 @@ class _Reading(Generic[Request, Response]):
             try:
                 raise taken
             finally:
-                del taken  # likewise
+                del taken  # it refers to this frame
         self.put(answer if isinstance(answer, Soon) else asyncio.ensure_future(answer))
 
     async def _wait_for_room(self) -> None:
@@ -138,12 +138,12 @@ class _Reading(Generic[Request, Response]):
         await self._room.wait()
 
     def put(self, answer: Awaitable[Response] | Exception | None) -> None:
-        """What comes next: an answer, an error that ends the stream, or None, its end."""
+        """Adds what comes next: an answer, an error that ends the stream, or None, its end."""
         self._answers.append(answer)
         self._more.set()
 
     async def ready(self) -> list[Response] | None:
-        """The next answer and those behind it that are there already; None at the end."""
+        """The next answer and those after it that are ready; None at the end."""
         answers = self._answers
         while not answers:
             self._more.clear()
@@ -156,24 +156,24 @@ class _Reading(Generic[Request, Response]):
                 raise first
             ready: list[Response] = [await first]
         finally:
-            del first  # likewise
+            del first  # it may refer to this frame
         while answers and (following := _there(answers[0])) is not None:
             ready.append(await following)
             answers.popleft()
         return ready
 
     def sent(self, count: int) -> None:
-        """So many answers have gone out."""
+        """This number of answers has been sent."""
         for _ in range(count):
             self._bytes -= self._sizes.popleft()
             self._holds.popleft().end()
         self._room.set()
 
     def end(self) -> None:
-        """Cancels what is at work, and gives back what is held for it."""
+        """Cancels the requests in progress, and ends their holds."""
         for unsent in self._answers:
             if isinstance(unsent, Soon | asyncio.Future):
-                unsent.cancel()  # where it has failed already, this also tells asyncio not to log it as forgotten
+                unsent.cancel()  # if it has failed, this also stops asyncio from logging the error
         for hold in self._holds:
             hold.end()
 
@@ -181,7 +181,7 @@ class _Reading(Generic[Request, Response]):
 async def answer_in_order(
     requests: AsyncIterator[Request], answer: Callable[[Request], Awaitable[Response]], gate: Gate
 ) -> AsyncGenerator[Response, None]:
-    """As `answer_pieces`, for requests and answers one by one, of which none is counted."""
+    """As `answer_pieces`, for single requests and answers, which are not counted."""
     work = Work[Request, Response](lambda request, _: answer(request))
     pieces = answer_pieces(((request,) async for request in requests), work, gate, Hold())
     try:
@@ -193,7 +193,7 @@ async def answer_in_order(
 
 
 def _there(answer: Awaitable[Response] | Exception | None) -> Awaitable[Response] | None:
-    """The answer, if it can be had without waiting and is no error."""
+    """The answer, if it is available without waiting and is no error."""
     if isinstance(answer, Soon):
         return answer if answer.succeeds() else None
     if isinstance(answer, asyncio.Future):

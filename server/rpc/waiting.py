@@ -1,4 +1,4 @@
-"""What ends a wait within a call before its time: the deadline, a caller who leaves, a server that drains."""
+"""What ends a wait within a call early: the deadline, a caller who leaves, a server that drains."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -9,19 +9,19 @@ from vouch.server.serving.gate import Gate
 
 T = TypeVar("T")
 WATCHED_AFTER_S = 0.1
-"""Seconds that a call waits before anybody looks whether its caller is still there."""
+"""Seconds that a call waits before the server checks whether its caller is still connected."""
 
 
 class CallerLeft(Exception):
-    """The caller has cancelled the call, or its connection is gone."""
+    """The caller has cancelled the call, or has disconnected."""
 
 
 class until:  # noqa: N801 - reads as one: `async with until(deadline, left)`
-    """Cancels what is awaited within, and raises DeadlineExpired when the deadline passes, CallerLeft when the caller
-    has left. A TimeoutError from within is neither, and goes on.
+    """Cancels the awaits in its block, and raises DeadlineExpired when the deadline passes, or CallerLeft when the
+    caller has left. A TimeoutError raised in the block passes through.
 
-    The work goes on in the task that asks, which is cancelled; a task of its own for every call cost more than to read
-    and to write it. A caller is watched once the call has waited for a while: most are answered before.
+    The block runs in the current task, which is cancelled; a task per call would cost more than reading and writing the
+    call. The caller is watched only after the call has waited for a while: most calls are answered before.
     """
 
     __slots__ = ("_cancelling", "_deadline", "_ended_by", "_leaving", "_left", "_task", "_timers")
@@ -30,8 +30,8 @@ class until:  # noqa: N801 - reads as one: `async with until(deadline, left)`
         """
         Args:
             deadline: in the event loop's time.
-            left: returns when the caller has left; None where the transport then cancels the task, or where reading
-                tells.
+            left: returns when the caller has left; None if the transport cancels the task then, or if reading notices
+                it.
         """
         self._deadline, self._left = deadline, left
         self._timers = list[asyncio.TimerHandle]()
@@ -58,7 +58,7 @@ class until:  # noqa: N801 - reads as one: `async with until(deadline, left)`
             return
         if self._ended_by is CallerLeft:
             raise CallerLeft from err
-        raise DeadlineExpired("the deadline passed before there was an answer") from err
+        raise DeadlineExpired("the deadline passed before the answer was ready") from err
 
     def _expire(self) -> None:
         self._end(DeadlineExpired)
@@ -68,9 +68,9 @@ class until:  # noqa: N801 - reads as one: `async with until(deadline, left)`
         self._leaving.add_done_callback(self._has_left)
 
     def _has_left(self, leaving: "asyncio.Future[None]") -> None:
-        """However the watch has ended: it never does by itself while the caller is there."""
+        """Called when the watch ends in any way: it does not end while the caller is connected."""
         if not leaving.cancelled():
-            leaving.exception()  # or asyncio logs it
+            leaving.exception()  # or asyncio would log it
         if leaving is self._leaving:
             self._end(CallerLeft)
 
@@ -81,7 +81,7 @@ class until:  # noqa: N801 - reads as one: `async with until(deadline, left)`
 
 
 async def until_closing(pieces: AsyncIterator[T], gate: Gate) -> AsyncGenerator[T, None]:
-    """The pieces; a wait for the next one is no reason to hold up a drain.
+    """The pieces; waiting for the next one does not delay a drain.
 
     Raises:
         Closed: the gate has closed.
@@ -109,5 +109,5 @@ async def until_closing(pieces: AsyncIterator[T], gate: Gate) -> AsyncGenerator[
             finally:
                 waiting = False
             yield piece
-            del piece  # or a stream that is quiet would keep it
+            del piece  # or a quiet stream would keep it in memory
     raise gate.closed_error()

@@ -1,1 +1,1 @@
-"""What callers can ask for. Knows no transport: any of them binds the same tables."""
+"""The services that callers use. They know no transport: any transport serves the same tables."""

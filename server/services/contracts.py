@@ -1,8 +1,8 @@
-"""The contracts of gRPC's own services, whichever releases of their packages are installed.
+"""The contracts of gRPC's own services, for any installed release of their packages.
 
-Earlier releases of grpcio-health-checking lack `List`, and grpcio-reflection has v1alpha alone. What they lack is
-added to copies of their descriptors, in pools of our own: in protobuf's default pool two files that define the same
-names are an error, and a later release will define them.
+Earlier releases of grpcio-health-checking lack `List`, and grpcio-reflection has only v1alpha. The missing parts are
+added to copies of their descriptors, in our own descriptor pools: in protobuf's default pool, two files that define the
+same names are an error, and a later release will define them.
 """
 
 from collections.abc import Iterable
@@ -43,7 +43,7 @@ LIST = 'name: "List" input_type: ".grpc.health.v1.HealthListRequest" output_type
 
 
 def with_list(health: FileDescriptor) -> FileDescriptor:
-    """The contract of grpc.health.v1, with `List` where it has none."""
+    """The contract of grpc.health.v1, with `List` added if it is missing."""
     file = _copy(health)
     (service,) = file.service
     if "List" not in {method.name for method in service.method}:
@@ -53,12 +53,12 @@ def with_list(health: FileDescriptor) -> FileDescriptor:
 
 
 def as_v1(reflection: FileDescriptor) -> FileDescriptor:
-    """The contract of grpc.reflection.v1 from that of v1alpha: they differ in the name alone."""
+    """The contract of grpc.reflection.v1 from that of v1alpha: they differ only in the name."""
     return _in_a_pool(text_format.Parse(str(_copy(reflection)).replace("v1alpha", "v1"), FileDescriptorProto()))
 
 
 def pool_of(services: Iterable[ServiceDescriptor]) -> DescriptorPool:
-    """These services' files and those that they import, and nothing else."""
+    """A pool of only these services' files and their imports."""
     pool = DescriptorPool()
     for service in services:
         _add(service.file, pool)

@@ -1,8 +1,8 @@
-"""Decoding of callers' PNG, JPEG and WebP files, off the event loop, a file of a call at a time.
+"""Decodes callers' PNG, JPEG and WebP files, off the event loop, one file of a call at a time.
 
-What a file costs is known from its headers before it is decoded. Cheap files go before dear ones that came a little
-earlier, and one thread is never given to a large file, so that a few of these do not keep everybody else waiting. What
-a caller no longer wants is not decoded, and too much at once is refused at once.
+The cost of a file is known from its headers before it is decoded. Cheap files overtake expensive ones that came a
+little earlier, and one thread never takes large files, so that a few large files do not delay all others. Files of
+callers who left are not decoded. Too many waiting files are refused immediately.
 """
 
 import asyncio
@@ -21,24 +21,25 @@ from vouch.bundle.image_parts import image_parts
 from vouch.bundle.images.parts import ImageParts
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.pixels import decode_bytes, decode_parts
+from vouch.bundle.wire_format import Serialized
 from vouch.server.budget import UNBOUNDED, Budget, Hold
 from vouch.server.errors import InvalidRequest, Overloaded
 
 AT_ONCE_BYTES = 1 << 16
-"""Headers of a file of at most so many bytes are read on the event loop: less than a turn through a thread costs."""
+"""The headers of files up to this size are read on the event loop: that is faster than using a thread."""
 AT_ONCE_PIXELS = 1 << 12
-"""A file that comes alone, of at most so many pixels for a model of at most so many, is decoded on the event loop: the
-image library's Python takes nearly all of that time, and a turn through a thread would be as much again.
+"""A single file is decoded on the event loop if file and model have at most this many pixels: nearly all of that time
+is the image library's Python code, and using a thread would take as long again.
 """
 LARGE_S = 0.25
-"""A file that takes longer to decode is large: 16 million pixels."""
+"""A file that takes longer to decode counts as large: about 16 million pixels."""
 UNCOUNTED_BYTES = 4 << 20
-"""A file that takes no more to decode, some 200,000 pixels, waits for no room: large ones would hold it up. There are
-no more of them in work than threads."""
+"""A file that needs at most this memory to decode, about 200,000 pixels, does not wait for the budget: large files
+would delay it. At most as many of them as threads are decoded at the same time."""
 COPIES = 2
-"""Of a file: as it came, and its parts that make pixels."""
+"""Of a file: the received bytes, and the parts that contain the pixels."""
 PATIENCE = 10
-"""A file lets others go before that come within so many times its own cost."""
+"""A file can be overtaken by others that arrive within this many times its own decoding time."""
 
 
 @dataclass(order=True)
@@ -51,14 +52,14 @@ class _Waiting:
     parts: ImageParts = field(compare=False)
     expected: PixelSettings = field(compare=False)
     hold: Hold = field(compare=False)
-    """Of its call."""
+    """The call's hold."""
     pixels: "asyncio.Future[np.ndarray]" = field(compare=False)
     taken: int = field(default=0, compare=False)
-    """Bytes for its decoding."""
+    """Bytes taken for its decoding."""
 
 
 class _Lane:
-    """Files of a kind: those that wait, and how many are in work."""
+    """Files of one kind: the waiting ones, and the number in progress."""
 
     def __init__(self, most_running: int) -> None:
         self._most_running = most_running
@@ -66,19 +67,19 @@ class _Lane:
         self.waiting: list[_Waiting] = []
 
     def first(self) -> _Waiting | None:
-        """The file whose turn it is; None: nothing may begin now. Those who left are forgotten."""
+        """The next file; None if none may begin now. Drops files whose callers left."""
         while self.waiting and self.waiting[0].pixels.done():
             heapq.heappop(self.waiting)
         return self.waiting[0] if self.waiting and self.running < self._most_running else None
 
 
 class Decoder:
-    """Threads of its own, so that decoding holds up nothing else."""
+    """Decodes in threads of its own, so that decoding delays nothing else."""
 
     def __init__(self, cores: int, max_waiting_files: int, budget: Budget = UNBOUNDED) -> None:
         """
         Args:
-            budget: what files, images and the memory that decoding takes are held in.
+            budget: counts files, images and the memory for decoding.
         """
         threads = max(2, cores)
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="decode")
@@ -92,22 +93,24 @@ class Decoder:
         self._large = _Lane(threads - 1)
         self._numbers = itertools.count()
 
-    async def decode(self, files: Sequence[bytes], expected: PixelSettings, hold: Hold | None = None) -> np.ndarray:
-        """The images in these files, as training would have read them.
+    async def decode(
+        self, files: Sequence[Serialized], expected: PixelSettings, hold: Hold | None = None
+    ) -> np.ndarray:
+        """The images in these files, decoded as in training.
 
         Args:
-            hold: the call's. When this returns, nothing of it is held any more: whoever has the images next takes
-                their bytes.
+            hold: the call's hold. Everything taken here is given back on return: the next owner of the images must
+                take their bytes.
 
         Returns:
             uint8, shape (N, H, W) or (N, H, W, C).
 
         Raises:
-            InvalidRequest: says which file cannot be read, counting from 0, and why; or the images are too large
-                together, or one of them to be decoded.
-            Overloaded: too many files wait to be decoded, or the budget has no room; none of these was begun.
+            InvalidRequest: a file cannot be read, with its number counted from 0 and the reason; or the images are too
+                large together, or one is too large to be decoded.
+            Overloaded: too many files wait to be decoded, or the budget has no room; none of these files was begun.
 
-        Cancelling the caller leaves at most the file that is being decoded.
+        When the caller is cancelled, at most the current file is still decoded.
         """
         images_bytes = len(files) * math.prod(expected.shape)
         self._check_room(len(files), images_bytes)
@@ -124,16 +127,16 @@ class Decoder:
         most = self._budget.total_bytes
         if images_bytes > most:
             raise InvalidRequest(
-                f"the images of {files:,} files take {images_bytes:,} bytes when they are decoded; at most "
-                f"{most:,} are taken, which are {most * files // images_bytes:,} images"
+                f"the decoded images of {files:,} files take {images_bytes:,} bytes, and the limit is {most:,}: send "
+                f"at most {most * files // images_bytes:,} images in a request"
             )
         if self._waiting_files + files > self._max_waiting_files:
             raise Overloaded(
-                f"{self._waiting_files:,} files wait to be decoded and at most {self._max_waiting_files:,} may; "
+                f"{self._waiting_files:,} files wait to be decoded, and the limit is {self._max_waiting_files:,}; "
                 f"{files:,} more do not fit"
             )
 
-    async def _decode(self, files: Sequence[bytes], expected: PixelSettings, hold: Hold) -> np.ndarray:
+    async def _decode(self, files: Sequence[Serialized], expected: PixelSettings, hold: Hold) -> np.ndarray:
         images = np.empty((len(files), *expected.shape), np.uint8)
         for row, file in enumerate(files):
             try:
@@ -146,10 +149,10 @@ class Decoder:
                 raise InvalidRequest(f"file {row}: {err}") from err
         return images
 
-    async def _parts(self, file: bytes) -> ImageParts:
+    async def _parts(self, file: Serialized) -> ImageParts:
         if len(file) <= AT_ONCE_BYTES:
-            return image_parts(file)
-        return await asyncio.get_running_loop().run_in_executor(self._headers, image_parts, file)
+            return _parts_of(file)
+        return await asyncio.get_running_loop().run_in_executor(self._headers, _parts_of, file)
 
     async def _in_turn(self, parts: ImageParts, expected: PixelSettings, hold: Hold) -> np.ndarray:
         loop = asyncio.get_running_loop()
@@ -160,15 +163,15 @@ class Decoder:
         try:
             return await file.pixels
         finally:
-            if file.pixels.cancelled():  # it may stay in its lane until it would have had its turn
+            if file.pixels.cancelled():  # it may stay in its lane until its turn
                 file.parts = replace(file.parts, encoded=b"")
-            del file  # its error leads back here: a circle, which would keep the request until garbage is collected
+            del file  # its error refers to this frame: a cycle, which would keep the request until garbage collection
 
     def _lane(self, parts: ImageParts) -> _Lane:
         return self._large if parts.decode_s > LARGE_S else self._small
 
     def _begin(self) -> None:
-        """Gives free threads to those whose turn it is, and for whose decoding there is room."""
+        """Starts the next files while there are free threads and memory."""
         lanes = {self._small, self._large}
         while self._free and (waiting := {lane: file for lane in lanes if (file := lane.first()) is not None}):
             lane, file = min(waiting.items(), key=lambda one: one[1])
@@ -183,7 +186,7 @@ class Decoder:
                 file.pixels.set_exception(self._decoding.refusal(size, file.hold.bytes))
 
     def _take_room(self, file: _Waiting) -> bool:
-        """Whether there is room to decode it; it is taken then."""
+        """Takes the memory to decode a file; returns whether there was room."""
         size = decode_bytes(file.parts, file.expected)
         if size > UNCOUNTED_BYTES and not self._decoding.take(size, file.hold.bytes):
             return False
@@ -197,7 +200,7 @@ class Decoder:
             decoding = asyncio.get_running_loop().run_in_executor(
                 self._executor, decode_parts, file.parts, file.expected
             )
-        except RuntimeError as err:  # the system gives it no thread more
+        except RuntimeError as err:  # the system cannot start another thread
             self._release(file)
             if not file.pixels.done():
                 file.pixels.set_exception(Overloaded(f"no thread could be started to decode it: {err}"))
@@ -205,7 +208,7 @@ class Decoder:
         decoding.add_done_callback(partial(self._ended, file))
 
     def _release(self, file: _Waiting) -> None:
-        """Its thread and its room are free again."""
+        """Frees its thread and its memory."""
         self._free += 1
         self._lane(file.parts).running -= 1
         if file.taken:
@@ -223,7 +226,7 @@ class Decoder:
         self._begin()
 
     def close(self) -> None:
-        """Begins no other file; the threads end with the ones they are at."""
+        """Begins no more files; the threads end after their current ones."""
         for lane in (self._small, self._large):
             for file in lane.waiting:
                 file.pixels.cancel()
@@ -231,7 +234,11 @@ class Decoder:
         self._headers.shutdown(wait=False, cancel_futures=True)
 
 
+def _parts_of(file: Serialized) -> ImageParts:
+    return image_parts(bytes(file))
+
+
 def _is_tiny(parts: ImageParts, expected: PixelSettings) -> bool:
-    """Whether decoding is over before a thread would have begun. Few pixels may lie behind many bytes of nothing."""
+    """Whether decoding takes less time than starting it in a thread. A file of few pixels can still have many bytes."""
     pixels = max(parts.width * parts.height * parts.scans, math.prod(expected.shape))
     return pixels <= AT_ONCE_PIXELS and len(parts.encoded) <= AT_ONCE_BYTES

@@ -1,7 +1,7 @@
-"""How many of a stream's images are among those that the models were fitted to: a number, and never which.
+"""Counts how many of a stream's images are in the models' fit splits; never returns which ones.
 
-For callers who count right answers and want to know whether the count says anything. Nothing is done for a stream that
-does not ask, and nothing is told of few images, or every answer would tell of one image. Knows no message.
+For callers who count right answers and want to know whether the count is meaningful. Nothing is done for a stream that
+does not request it. No count is returned for few images, because it could reveal single images. Knows no message.
 """
 
 import asyncio
@@ -22,17 +22,17 @@ from vouch.server.services.images import Images
 log = logging.getLogger("vouch.server")
 
 ASKED = "vouch-count-fit-images"
-"""The header of a stream that asks; its value is `1`."""
+"""The header of a stream that requests the count; its value is `1`."""
 COMPARED, AMONG = "vouch-compared-images", "vouch-fit-images"
-"""The trailers of the answer: how many images were compared, and how many of them the model was fitted to."""
+"""The trailers of the response: how many images were compared, and how many of them are in the fit split."""
 FEWEST = 100
-"""Images of which the number is told."""
+"""Fewest images for which the count is returned."""
 AT_ONCE_BYTES = 1 << 16
-"""Digests of so many bytes are computed on the event loop: about 0.1 ms."""
+"""Digests of up to this many bytes are computed on the event loop: about 0.1 ms."""
 
 
 class FitImages:
-    """The digests of bundles, in memory as long as a stream asks for them, and once for all such streams.
+    """The digests of bundles, kept in memory while a stream uses them, once for all such streams.
 
     Belongs to one event loop.
     """
@@ -41,13 +41,13 @@ class FitImages:
         self._loaded: WeakValueDictionary[str, FitDigests] = WeakValueDictionary()
 
     async def digests(self, bundle: Bundle, hold: Hold) -> FitDigests | None:
-        """Those of a bundle.
+        """The fit digests of a bundle.
 
         Args:
-            hold: of the budget that they are counted in.
+            hold: takes their bytes from the budget.
 
         Returns:
-            None where it has none, where they cannot be read, or where the budget has no room for them.
+            None if it has none, if they cannot be read, or if the budget has no room for them.
         """
         entry = bundle.manifest.files.get(FIT_DIGESTS)
         if entry is None or not hold.takes("evaluated", entry.size):
@@ -58,7 +58,7 @@ class FitImages:
             found = await asyncio.to_thread(bundle.read_fit_digests)
         except BundleError as err:
             log.warning(
-                "%s of %s cannot be read as it was published: %s",
+                "%s of %s cannot be read as published: %s",
                 *(FIT_DIGESTS, bundle, err),
                 extra=event("fit_digests_unreadable", model=bundle.manifest.name, version=bundle.manifest.version),
             )
@@ -74,7 +74,7 @@ class Compared:
     def __init__(self, fit_images: FitImages, hold: Hold) -> None:
         """
         Args:
-            hold: the stream's, for the digests; whoever gave it ends it.
+            hold: the stream's hold, for the digests; the caller ends it.
         """
         self._fit_images = fit_images
         self._hold = hold
@@ -83,7 +83,7 @@ class Compared:
         self._images = self._among = 0
 
     def load(self, bundle: Bundle, images: Images) -> Callable[[Hold], Awaitable[np.ndarray]]:
-        """What loads these images, and compares them with those that this bundle's model was fitted to."""
+        """A function that loads these images, and compares them with this bundle's fit split."""
 
         async def load(hold: Hold) -> np.ndarray:
             pixels = await images.load(hold)
@@ -93,7 +93,7 @@ class Compared:
         return load
 
     def trailers(self) -> tuple[tuple[str, str], ...]:
-        """What the stream is told at its end; nothing where too few images were compared."""
+        """The counts for the end of the stream; empty if too few images were compared."""
         return ((COMPARED, str(self._images)), (AMONG, str(self._among))) if self._images >= FEWEST else ()
 
     async def _compare(self, bundle: Bundle, pixels: np.ndarray) -> None:

@@ -21,7 +21,7 @@ class Health:
     def __init__(self, readiness: Readiness, services: Iterable[str]) -> None:
         """
         Args:
-            services: full names of the services that may be asked about, beside "" for the whole server.
+            services: full names of the services that can be checked, in addition to "" for the whole server.
         """
         self._readiness = readiness
         self._services = {"", *services}
@@ -31,20 +31,20 @@ class Health:
         return methods(HEALTH, self, while_draining=True)
 
     async def Check(self, request: pb.HealthCheckRequest, context: CallContext) -> pb.HealthCheckResponse:
-        """SERVING or NOT_SERVING; NOT_FOUND for a service that is not here, as the protocol wants."""
+        """SERVING or NOT_SERVING; NOT_FOUND for an unknown service, as the protocol requires."""
         if request.service not in self._services:
             raise UnknownModel(f"there is no service {quoted(request.service)}")
         return _response(self._readiness.ready)
 
     async def List(self, request: Message, context: CallContext) -> Message:
-        """What Check would answer for each service that may be asked about, by its name."""
+        """The result of Check for each service, by its name."""
         status = _status(self._readiness.ready)
         return HealthListResponse(statuses={service: {"status": status} for service in self._services})
 
     async def Watch(
         self, request: pb.HealthCheckRequest, context: CallContext
     ) -> AsyncIterator[pb.HealthCheckResponse]:
-        """The answer now and after each change; ends when the server drains."""
+        """The status now and after each change; ends when the server drains."""
         known = request.service in self._services
         async for ready in self._readiness.changes():
             yield _response(ready) if known else pb.HealthCheckResponse(status=pb.HealthCheckResponse.SERVICE_UNKNOWN)

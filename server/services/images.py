@@ -1,4 +1,4 @@
-"""Images of a request as an array, checked against what the model takes. Shared by all prediction services."""
+"""Images of a request as an array, checked against the model's input. Shared by all prediction services."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -6,28 +6,29 @@ from dataclasses import dataclass
 import numpy as np
 
 from vouch.bundle.pixel_settings import PixelSettings
+from vouch.bundle.wire_format import Serialized
 from vouch.server.budget import Hold
 from vouch.server.errors import InvalidRequest
 
 QUOTED_SIZES = 8
-"""Of a shape, in an error: a caller's may have millions."""
+"""Sizes of a shape shown in an error: a caller's shape may have millions."""
 
 
 @dataclass(frozen=True)
 class Images:
-    """Images that a request has, counted and checked; not decoded yet."""
+    """Images of a request, counted and checked, but not decoded yet."""
 
     count: int
     """N."""
     in_place: bool
-    """Whether the pixels lie in the request as they are."""
+    """Whether the request contains raw pixels."""
     load: Callable[[Hold], Awaitable[np.ndarray]]
-    """Gives them: uint8, shape (N, H, W) or (N, H, W, C). What decoding takes is in the hold meanwhile. Raises
+    """Returns them: uint8, shape (N, H, W) or (N, H, W, C). The hold takes the memory for decoding meanwhile. Raises
     InvalidRequest or Overloaded."""
 
 
-def images_in(pixels: bytes, shape: Sequence[int], expected: PixelSettings, max_images: int) -> Images:
-    """The images that these bytes are, without a copy. Args and errors as those of `raw_images`."""
+def images_in(pixels: Serialized, shape: Sequence[int], expected: PixelSettings, max_images: int) -> Images:
+    """These bytes as images, without a copy. Args and errors as in `raw_images`."""
     images = raw_images(pixels, shape, expected, max_images)
 
     async def load(_: Hold) -> np.ndarray:
@@ -36,18 +37,18 @@ def images_in(pixels: bytes, shape: Sequence[int], expected: PixelSettings, max_
     return Images(len(images), True, load)
 
 
-def raw_images(pixels: bytes, shape: Sequence[int], expected: PixelSettings, max_images: int) -> np.ndarray:
+def raw_images(pixels: Serialized, shape: Sequence[int], expected: PixelSettings, max_images: int) -> np.ndarray:
     """The images in these bytes, without a copy.
 
     Args:
-        pixels: one byte a channel, row-major.
-        shape: (N, H, W) or (N, H, W, C), as the caller says.
+        pixels: one byte per channel, row-major.
+        shape: (N, H, W) or (N, H, W, C), as given by the caller.
 
     Returns:
         uint8, read-only, of that shape.
 
     Raises:
-        InvalidRequest: another shape than the model's, no image or too many, or a byte count that is not the shape's.
+        InvalidRequest: not the model's shape, no image or too many, or a number of bytes that does not fit the shape.
     """
     check_shape(shape, expected, max_images)
     count = int(np.prod(expected.shape)) * shape[0]
@@ -71,7 +72,7 @@ def check_shape(shape: Sequence[int], expected: PixelSettings, max_images: int) 
 def check_count(images: int, max_images: int) -> None:
     """
     Raises:
-        InvalidRequest: no image, or more than one request may carry.
+        InvalidRequest: no image, or more than a request may have.
     """
     if not 1 <= images <= max_images:
         raise InvalidRequest(f"expected 1 to {max_images:,} images in a request, got {images:,}")

@@ -1,4 +1,4 @@
-"""Which labels an answer's label sets have. Knows no message."""
+"""Computes an answer's label sets. Knows no message."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,25 +13,25 @@ from vouch.bundle.multi_label import decide
 from vouch.server.errors import InvalidRequest
 
 SetRule = Callable[[np.ndarray], np.ndarray]
-"""From probabilities, floats of shape (N, K), to the members of each image's set, bool of shape (N, K)."""
+"""Probabilities, floats of shape (N, K) -> which labels are in each image's set, bool of shape (N, K)."""
 
 
 def set_rule(manifest: Manifest, coverage: float) -> SetRule | None:
-    """How the label sets of an answer are made; None where there are none.
+    """How the label sets of an answer are made; None if there are none.
 
-    A multi-label model's answer always is a set: each label from its threshold on.
+    A multi-label model's answer is always a set: the labels whose probability reaches their threshold.
 
     Args:
-        coverage: what the request says; 0: none is asked for.
+        coverage: the requested coverage; 0: none is requested.
 
     Raises:
-        InvalidRequest: the model does not promise this coverage, or is a multi-label one, which promises none.
+        InvalidRequest: the model does not promise this coverage, or it is a multi-label model, which promises none.
     """
     if manifest.thresholds is not None:
         if coverage != 0:
             raise InvalidRequest(
-                f"{manifest.name} answers several labels an image, each from its own threshold on; a coverage is "
-                "promised by single-label models only: leave it out"
+                f"{manifest.name} is a multi-label model, which promises no coverage, and {coverage:g} was requested: "
+                "leave out coverage"
             )
         return partial(decide, thresholds=manifest.thresholds)
     if coverage == 0:
@@ -44,7 +44,7 @@ def set_rule(manifest: Manifest, coverage: float) -> SetRule | None:
 
 
 def _not_promised(manifest: Manifest, coverage: float) -> str:
-    """What is promised, and why not this, where that is known."""
+    """What is promised, and why this is not, if known."""
     promised = manifest.calibration.coverages if manifest.calibration else ()
     withheld = manifest.calibration.withheld if manifest.calibration else ()
     offer = ", ".join(f"{one.promised:g}" for one in promised)
@@ -55,12 +55,12 @@ def _not_promised(manifest: Manifest, coverage: float) -> str:
 
 
 def ranked(probabilities: np.ndarray, members: np.ndarray) -> tuple[list[int], list[int]]:
-    """Label sets as columns: how many labels each has, and the labels of all, in each the most probable first.
+    """Label sets as columns: the number of labels of each, and the labels of all, the most probable of a set first.
 
     Args:
         probabilities: floats, shape (N, K).
         members: bool, shape (N, K).
     """
     rows, classes = np.nonzero(members)
-    order = np.lexsort((-probabilities[rows, classes], rows))  # stable: of equals the first stays the first
+    order = np.lexsort((-probabilities[rows, classes], rows))  # stable: equal ones stay in their order
     return np.count_nonzero(members, axis=1).tolist(), classes[order].tolist()

@@ -1,6 +1,6 @@
-"""What is wanted of a prediction, and what it gives: values that encoders turn into messages. Knows no message.
+"""What a caller requests of a prediction, and its result: values that encoders turn into messages. Knows no message.
 
-Predictions come in pieces of some images, so that neither ranking nor writing ever takes long at a time.
+Predictions come in pieces of some images, so that neither ranking nor writing takes long at a time.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -14,61 +14,61 @@ from vouch.server.services.ranking import Ranked, highest
 
 PROBABILITIES = Outputs._fields.index("probabilities")
 PIECE_VALUES = 1 << 16
-"""Of a piece, images times classes: ranking them takes about two milliseconds."""
+"""Images times classes of a piece: ranking them takes about two milliseconds."""
 LOOK_S, SORT_S, SET_S, IMAGE_S = 1e-9, 35e-9, 100e-9, 50e-9
-"""What finding the highest class costs for each class, what ranking and what a label set does, and what any of these
-costs for each image; on the machines of today."""
+"""Seconds on today's machines: per class to find the highest, to rank, and to make a label set; per image for any of
+these."""
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """The highest classes of an output are wanted."""
+    """A request for the highest classes of an output."""
 
     output: int
-    """Its place among `Outputs`."""
+    """Its index in `Outputs`."""
     top_k: int
     """1 to K."""
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What is wanted beside the outputs as they are."""
+    """What is requested in addition to the raw outputs."""
 
     rankings: tuple[Ranking, ...] = ()
     sets: SetRule | None = None
 
     def seconds(self, images: int, classes: int) -> float:
-        """About what it takes to meet them."""
+        """Approximate time to compute them."""
         each = sum(LOOK_S if ranking.top_k == 1 else SORT_S for ranking in self.rankings)
         each += SET_S if self.sets else 0.0
         return images * (classes * each + IMAGE_S * len(self.rankings))
 
 
 NO_WISHES = Wishes()
-"""The outputs as they are."""
+"""Only the raw outputs."""
 
 
 class Sets(NamedTuple):
     """Label sets of some images."""
 
     sizes: list[int]
-    """How many labels each image has."""
+    """Number of labels of each image."""
     classes: list[int]
-    """Positions of the labels of all of them, in each the most probable first."""
+    """Indices of the labels of all images, the most probable of an image first."""
 
 
 class Prediction(NamedTuple):
-    """Of some images of a request."""
+    """The prediction for some images of a request."""
 
     rows: Rows
     """As `Outputs`."""
     ranked: tuple[Ranked, ...] = ()
-    """For each ranking that was wanted."""
+    """One for each requested ranking."""
     sets: Sets | None = None
 
 
 Write = Callable[[Iterable[Prediction]], tuple[bytes | memoryview, ...]]
-"""From all pieces of a prediction to a serialized answer in parts."""
+"""All pieces of a prediction -> a serialized answer in parts."""
 
 
 def predict(rows: Rows, wishes: Wishes) -> Prediction:
@@ -83,7 +83,7 @@ def predict(rows: Rows, wishes: Wishes) -> Prediction:
 
 
 def pieces(rows: Rows, wishes: Wishes) -> Iterator[Prediction]:
-    """The same in several, each computed when it is asked for."""
+    """A prediction in several pieces, each computed when it is needed."""
     if wishes is NO_WISHES:
         yield Prediction(rows)
         return

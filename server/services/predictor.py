@@ -1,8 +1,8 @@
 """The one data path: images and wishes in, a prediction out, as the parts of an answer.
 
-The steps of a prediction stand here and nowhere else: find the version and lease it, count the request there, admit
-what it takes, decode its images, run them, meet the wishes, write the answer. A service says what its messages ask for
-and how its answers are written. Work that grows with images times classes leaves the event loop.
+All steps of a prediction are here: find the version and lease it, count the request, admit its memory, decode its
+images, run them, compute the wishes, write the answer. A service only translates its messages to and from this path.
+Work that grows with images times classes leaves the event loop.
 """
 
 import asyncio
@@ -31,9 +31,9 @@ from vouch.server.serving.catalog import Catalog
 from vouch.server.serving.served import Served
 
 MAX_INLINE_S = 2e-3
-"""Meeting the wishes and writing the answer leaves the event loop where it takes longer than this."""
+"""Computing the wishes and writing the answer leave the event loop if they take longer than this."""
 COPY_S = 5e-10
-"""What joining the parts of an answer takes for each byte, on the machines of today."""
+"""Seconds per byte to join the parts of an answer, on today's machines."""
 
 
 @dataclass(frozen=True)
@@ -43,24 +43,24 @@ class Writing:
     write: Write
     size: AnswerSize
     seconds: float
-    """About what that takes."""
+    """Approximate time to write it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """All that is known of a request before its images are there. Belongs to one served version."""
+    """All that is known of a request before its images are decoded. Belongs to one served version."""
 
     served: Served
     shape: tuple[int, ...]
-    """Of its images."""
+    """Shape of its images."""
     wishes: Wishes
     write: Write
     made_bytes: int
-    """Of the model's values and of the answer, at most."""
+    """Most bytes of the model's values and the answer."""
     inline: bool
     """Whether the answer is written on the event loop."""
     repeats: bool
-    """Whether requests that differ in their pixels alone have the same plan."""
+    """Whether requests that differ only in their pixels have the same plan."""
 
     @property
     def counted_in(self) -> Requests:
@@ -68,12 +68,12 @@ class Plan:
         return self.served.statistics.requests
 
     def parts(self, rows: Rows) -> Parts:
-        """The answer, from the model's values, here and now."""
+        """The answer, computed from the model's values immediately."""
         return self.write((predict(rows, self.wishes),))
 
 
 def take(plan: Plan, hold: Hold) -> None:
-    """Has a call hold what is made for it, before it is; little is free.
+    """Takes the memory for a call's answer from the budget, before it is allocated; small answers are free.
 
     Raises:
         InvalidRequest, Overloaded: the budget has no room for it, ever or now.
@@ -95,7 +95,7 @@ class Predictor:
         """
         Args:
             decode: files to images, as `Decoder.decode`.
-            max_answer_bytes: of one serialized answer.
+            max_answer_bytes: limit of one serialized answer.
         """
         self.catalog = catalog
         self.decode = decode
@@ -104,7 +104,7 @@ class Predictor:
         self._writing = asyncio.Semaphore(1)
 
     def find(self, name: str, version: int, context: CallContext) -> Served:
-        """The version that answers; from here on the request is counted there.
+        """The version that answers; from now on the request is counted there.
 
         Raises:
             UnknownModel, NotReady: as `Catalog.find`.
@@ -114,10 +114,10 @@ class Predictor:
         return served
 
     def plan(self, served: Served, images: Images, wishes: Wishes, writing: Writing, repeats: bool = True) -> Plan:
-        """What is to be done. Nothing has been computed or allocated for it.
+        """The plan of a request. Computes and allocates nothing for it.
 
         Args:
-            repeats: False where the answer has something that is this request's own, such as an id.
+            repeats: False if the answer contains something of this request only, such as an id.
 
         Raises:
             InvalidRequest: the answer, or the model's values, can never fit.
@@ -138,7 +138,7 @@ class Predictor:
         )
 
     async def answer(self, plan: Plan, load: Callable[[Hold], Awaitable[np.ndarray]], context: CallContext) -> Parts:
-        """The answer. What is made for it is held until the call ends.
+        """The answer. Its memory counts in the budget until the call ends.
 
         Raises:
             InvalidRequest, Overloaded: the budget has no room for it, ever or now.
@@ -150,7 +150,7 @@ class Predictor:
             return plan.parts(rows) if plan.inline else await self._written_apart(plan, rows)
 
     async def _written_apart(self, plan: Plan, rows: Rows) -> Parts:
-        """In a thread, one answer at a time: more at once would only take the interpreter from the event loop."""
+        """Writes in a thread, one answer at a time: more would only take interpreter time from the event loop."""
         left = threading.Event()
 
         def until_left() -> Iterator[Prediction]:
@@ -167,20 +167,20 @@ class Predictor:
 
 
 class UnaryPath:
-    """Serialized requests of one method to serialized answers: known requests are not read again."""
+    """Turns one method's serialized requests into serialized answers: known requests are not parsed again."""
 
     def __init__(
         self,
         predictor: Predictor,
         find_pixels: Callable[[Serialized], Span | None],
-        read: Callable[[Serialized], tuple[Any, Serialized | None]],
-        ask: Callable[[Any, Serialized | None, CallContext], tuple[Plan, Images]],
+        read: Callable[[Serialized], tuple[Any, Any]],
+        ask: Callable[[Any, Any, CallContext], tuple[Plan, Images]],
     ) -> None:
         """
         Args:
-            find_pixels: where raw pixels lie in a request; None where that is not plain to see.
-            read: the message, and what was left out of it because protobuf would read it value by value.
-            ask: what a request that was read asks for.
+            find_pixels: finds the raw pixels in a request; None if that is not certain.
+            read: parses a message; also returns values left out of it, which protobuf would read one by one or copy.
+            ask: the plan of a parsed request.
         """
         self._predictor = predictor
         self._read = read
@@ -189,7 +189,7 @@ class UnaryPath:
         self.known = KnownRequests(find_pixels, self._plan, lambda: catalog.generation)
 
     def __call__(self, request: Serialized, context: CallContext) -> Parts | Awaitable[Parts]:
-        """The answer, where the model is that fast, or a `Soon`; else what has to be waited for."""
+        """The answer or a `Soon` if the model is fast enough, else an awaitable."""
         found = self.known.recognise(request)
         if found is None:
             return self._slowly(request, context)
@@ -206,22 +206,22 @@ class UnaryPath:
         return self._predictor.answer(plan, _already(images), context)
 
     def recognise(self, request: Serialized) -> tuple[Plan, int] | None:
-        """The plan of a known request, and where its pixels begin; None: it has to be read."""
+        """The plan of a known request, and where its pixels begin; None: it must be parsed."""
         return self.known.recognise(request)
 
     def begin(self, request: Serialized, known: Plan, at: int) -> Begun | None:
-        """A known request at work; None where waiting in the queue is the better way.
+        """Starts a known request; None if it must be queued.
 
         Args:
-            known, at: as `recognise` says.
+            known, at: as returned by `recognise`.
         """
         if not known.inline:
             return None
         rows = known.served.batcher.run_inline(np.ndarray(known.shape, np.uint8, request, at))
         return None if rows is None else Begun(rows, known.parts, known.counted_in)
 
-    async def answer(self, message: Any, left_out: Serialized | None, context: CallContext) -> Parts:
-        """The answer to a request that was read."""
+    async def answer(self, message: Any, left_out: Any, context: CallContext) -> Parts:
+        """The answer to a parsed request."""
         plan, images = self._ask(message, left_out, context)
         return await self._predictor.answer(plan, images.load, context)
 
@@ -232,10 +232,10 @@ class UnaryPath:
         try:
             message, _ = self._read(request)
             if not isinstance(message, Message) or message.SerializeToString() != request:
-                return None  # a field that stands there twice, say: not all pixels need be those that were found
+                return None  # for example, a repeated field: the pixels found may not be all
             plan, _ = self._ask(message, None, CallContext())
         except DomainError:
-            return None  # reading it once more says it
+            return None  # the slow path raises it again
         return plan if plan.repeats else None
 
 
@@ -247,5 +247,5 @@ def _already(images: np.ndarray) -> Callable[[Hold], Awaitable[np.ndarray]]:
 
 
 def _joined(parts: Parts) -> bytes:
-    """Objects of bytes alone, between which the interpreter lets others work while it joins them."""
+    """Joins bytes objects only, which lets the interpreter switch threads in between."""
     return b"".join([part if isinstance(part, bytes) else part.tobytes() for part in parts])

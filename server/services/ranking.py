@@ -8,23 +8,23 @@ SIGN = np.uint32(1 << 31)
 POSITION = np.uint64((1 << 32) - 1)
 
 FEW = 256
-"""Classes of a single image that are sorted as they are: at most a third of what the array operations cost."""
+"""Up to this many classes of a single image are sorted directly: at most a third of the array operations' cost."""
 
 
 class Ranked(NamedTuple):
-    """The highest classes of some images: image by image, in falling order, and of equals the first."""
+    """The highest classes of some images, image by image, in descending order; the first class wins ties."""
 
     classes: list[int]
-    """Positions, as many as images times top_k."""
+    """Class indices: images times top_k."""
     values: np.ndarray
-    """What the model gave for each of them: float32, of one dimension, contiguous."""
+    """The model's value for each of them: float32, one-dimensional, contiguous."""
 
 
 def highest(values: np.ndarray, top_k: int) -> Ranked:
     """
     Args:
         values: float32, shape (N, K), finite.
-        top_k: classes of each image, 1 to K.
+        top_k: classes per image, 1 to K.
     """
     if top_k > 1 and len(values) == 1 and values.size <= FEW:
         best_few = np.argsort(-values[0], kind="stable")[:top_k]
@@ -39,11 +39,11 @@ def highest(values: np.ndarray, top_k: int) -> Ranked:
 
 
 def _positions(values: np.ndarray, top_k: int) -> np.ndarray:
-    """Shape (N, top_k). Value and position become one number each, so that equals need no stable sort, and numpy sorts
-    integers several times as fast.
+    """Class indices, shape (N, top_k). Value and index become one integer, so that ties need no stable sort, and numpy
+    sorts integers several times as fast.
     """
     bits = (values + np.float32(0)).view(np.uint32)  # -0.0 becomes 0.0, which it equals
-    falling = np.where(bits & SIGN, bits, ~bits ^ SIGN).astype(np.uint64)  # as integers, in the opposite order
+    falling = np.where(bits & SIGN, bits, ~bits ^ SIGN).astype(np.uint64)  # integers in the opposite order
     keys = falling << np.uint64(32) | np.arange(values.shape[1], dtype=np.uint64)
     if top_k < values.shape[1]:
         keys = np.partition(keys, top_k - 1, axis=1)[:, :top_k]

@@ -1,1 +1,1 @@
-"""What one worker serves now: catalog, gate, readiness. Knows no protocol and no transport."""
+"""What a worker serves now: catalog, gate, readiness. Knows no protocol and no transport."""

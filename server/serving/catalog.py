@@ -1,8 +1,8 @@
-"""What is served under each name and version, and what is known of the rest: the one table that services read.
+"""The table that services read: what is served under each name and version, and what is known of the rest.
 
-The line-up says what is published and what is to be served; it is known at once. What it lists comes to be served as it
-is loaded. A version is leased for the time of a call: a swap changes the table at once, and a version that is let go
-ends when its last lease does, so a call never loses the model it began with.
+A line-up states what is published and what to serve, and is known immediately. Its versions are served as they are
+loaded. A version is leased for the time of a call. A swap changes the table immediately, but a removed version ends
+only after its last lease, so a call never loses its model.
 """
 
 import asyncio
@@ -20,24 +20,24 @@ log = logging.getLogger("vouch.server")
 
 LONGEST_NAME = 63
 COMPARED = 100
-"""Models that a name is compared with: a millisecond's work, which callers can ask for as often as they like."""
+"""Most models that an unknown name is compared with: about a millisecond, which callers can cause at will."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """All there is to say about one model now."""
+    """All that is known of a model now."""
 
     name: str
     served: Served | None
-    """The version that answers where none is named."""
+    """The version that answers if a call names none."""
     versions: tuple[Served, ...]
-    """All that answer when they are named, ascending; the one above among them."""
+    """All versions that answer if named, ascending, including `served`."""
     refusals: tuple[Refusal, ...]
-    """Versions that are not served because they could not vouch for themselves, or cannot be loaded here, ascending."""
+    """Versions not served because they failed their verification, or cannot be loaded here, ascending."""
     verifying: tuple[int, ...]
-    """Versions that are being verified or wait for it, ascending."""
+    """Versions that are being verified, or wait for it, ascending."""
     loading: tuple[int, ...]
-    """Versions that are to be served and are being loaded or wait for it, ascending."""
+    """Versions to serve that are being loaded, or wait for it, ascending."""
 
 
 class Catalog:
@@ -46,13 +46,13 @@ class Catalog:
     def __init__(self, on_change: Callable[[], None] = lambda: None, default_model: str = "") -> None:
         """
         Args:
-            on_change: called when another version, or none, answers for some model.
-            default_model: the model of calls that name none; empty for the only one that is published.
+            on_change: called when another version, or none, answers for a model.
+            default_model: the model for calls that name none; empty for the only published one.
         """
         self._on_change = on_change
         self._default_model = default_model
         self.generation = 0
-        """Another one whenever a call may be answered otherwise than before."""
+        """Changes whenever a call may be answered by another version than before."""
         self._known = False
         self._models: dict[str, Model] = {}
         self._loaded: dict[str, dict[int, Served]] = {}
@@ -66,18 +66,18 @@ class Catalog:
         return bool(self._live)
 
     def entries(self) -> list[Entry]:
-        """Every published model, by name."""
+        """All published models, by name."""
         return [self._entry(name) for name in sorted(self._models)]
 
     def entry(self, name: str) -> Entry:
         """One model.
 
         Args:
-            name: empty for the model of calls that name none.
+            name: empty for the default model.
 
         Raises:
             UnknownModel: no model of this name is published.
-            NotReady: it is not known yet what is published, or nothing is.
+            NotReady: it is not known yet what is published, or nothing is published.
             InvalidRequest: no name, and several are published.
         """
         asked = name or self._unnamed()
@@ -89,7 +89,7 @@ class Catalog:
         """The version that answers now.
 
         Args:
-            name: empty for the model of calls that name none.
+            name: empty for the default model.
             version: 0 for the live one.
 
         Raises:
@@ -106,9 +106,9 @@ class Catalog:
         raise self._not_served(self._entry(asked), version) if self._known else _nothing_known()
 
     def follow(self, line_up: LineUp) -> None:
-        """Takes over what is known, at once: what is published, refused and being verified, and which version is live.
+        """Takes a line-up's facts immediately: what is published, refused and being verified, and what is live.
 
-        Versions that are no longer listed are let go, but for one that answers until the live one is loaded.
+        Versions that are no longer listed are removed, except one that answers until the live one is loaded.
         """
         self._known = line_up.complete
         self._models = {model.name: model for model in line_up.models}
@@ -119,7 +119,7 @@ class Catalog:
         self._changed()
 
     def lacks(self, name: str, version: Version) -> bool:
-        """Whether a version is to be served and is not."""
+        """Whether a version is to be served and is not served yet."""
         loaded = self._loaded.get(name, {}).get(version.version)
         return self.lists(name, version) and (loaded is None or loaded.identity != (version.version, version.digest))
 
@@ -129,7 +129,7 @@ class Catalog:
         return model is not None and (version.version, version.digest) in _identities(model)
 
     def install(self, served: Served) -> None:
-        """Serves a version that the line-up lists; one whose place it takes ends when its last call has."""
+        """Serves a version of the line-up; a version that it replaces ends after its last call."""
         model = self._models.get(served.name)
         assert model is not None, f"{served.name} is not published"
         assert served.identity in _identities(model), f"{served.bundle} is not to be served"
@@ -144,15 +144,15 @@ class Catalog:
         self._changed()
 
     def not_loaded(self, name: str, version: Version, reason: str) -> None:
-        """Remembers why a listed version is not served here, as long as it is listed.
+        """Stores why a listed version is not served here, as long as it is listed.
 
         Args:
-            reason: for callers: it names no folder of this machine.
+            reason: for callers: it contains no folder of this machine.
         """
         self._problems[name, version.version, version.digest] = reason
 
     def withdraw(self, served: Served, reason: str) -> None:
-        """Takes a version out that can no longer answer; callers are told the reason."""
+        """Removes a version that can no longer answer; callers get the reason."""
         versions = self._loaded.get(served.name, {})
         if versions.get(served.version) is not served:
             return
@@ -166,7 +166,7 @@ class Catalog:
         self._changed()
 
     async def close(self) -> None:
-        """Ends every version, after its calls."""
+        """Ends all versions after their calls."""
         ending = [served.end() for versions in self._loaded.values() for served in versions.values()]
         await asyncio.gather(*ending, *self._retiring)
 
@@ -187,7 +187,7 @@ class Catalog:
         )
 
     def _settle(self, name: str) -> None:
-        """Finds who answers for a model now, and lets go what is neither listed nor answers in a listed one's place."""
+        """Finds a model's live version, and removes those that are neither listed nor answer until one is loaded."""
         model = self._models.get(name)
         versions = self._loaded[name]
         by_identity = {one.identity: one for one in versions.values()}
@@ -223,18 +223,18 @@ class Catalog:
     def _unknown(self, asked: str, name: str) -> DomainError:
         """
         Args:
-            asked: the model that was looked for.
-            name: what the caller said.
+            asked: the unknown model.
+            name: the name in the call; empty if the default was used.
         """
         if not self._known:
             return _nothing_known()
         shown = asked if len(asked) <= LONGEST_NAME else asked[:LONGEST_NAME] + "..."
-        whose = "" if name else ", which --default-model chooses for calls that name none"
+        whose = "" if name else ", the default of this server (--default-model)"
         meant = did_you_mean(asked, sorted(self._models)[:COMPARED])
         return UnknownModel(f"there is no model {shown!r}{whose}{meant or f'; there {listed(self._models)}'}")
 
     def _not_served(self, entry: Entry, version: int) -> DomainError:
-        """Why a version of a published model does not answer; version 0 for the live one."""
+        """The reason why a version of a published model does not answer; version 0 for the live one."""
         model = self._models[entry.name]
         why = {one.version: one.reason for one in entry.refusals}
         served = {one.version for one in model.versions} | {one.version for one in entry.versions}
@@ -258,4 +258,4 @@ def _identities(model: Model) -> dict[tuple[int, str], Version]:
 
 
 def _nothing_known() -> NotReady:
-    return NotReady("it is not known yet which models are published; ask again in a moment")
+    return NotReady("it is not known yet which models are published; try again in a moment")

@@ -1,6 +1,6 @@
-"""The gate that calls pass: counts those inside, and closes when the server drains.
+"""The gate that calls pass: counts the calls in progress, and closes when the server drains.
 
-Knows no transport; a transport lets every call through it, but those to methods that are answered until the end.
+Knows no transport. Every call passes it, except calls of methods that are answered until the end.
 """
 
 import asyncio
@@ -11,16 +11,16 @@ from types import TracebackType
 from vouch.server.errors import Closed
 
 QUIET_S = 0.1
-"""Nobody knocking for so long means that callers have heard."""
+"""If no call arrives for this time, all callers know that the server drains."""
 LINGER_S = 2.0
 
 
 class Gate:
-    """Open at first. Belongs to one event loop."""
+    """Open at the start. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self.entered = 0
-        """Calls that it has let in, ever."""
+        """Number of calls that have passed it since the start."""
         self._left = 0
         self._closed = False
         self._turned_away = 0
@@ -29,10 +29,10 @@ class Gate:
         self._when_closing: set[Callable[[], None]] = set()
 
     def __enter__(self) -> None:
-        """Begins a call's stay inside; the gate itself, because every call passes it, and a generator costs more.
+        """A call passes the gate. This is not a generator, because that would cost each call more time.
 
         Raises:
-            Closed: the server drains; the call did nothing and may be sent elsewhere.
+            Closed: the server drains; the call had no effect and may be sent elsewhere.
         """
         if self._closed:
             self._turned_away += 1
@@ -49,7 +49,7 @@ class Gate:
 
     @contextmanager
     def when_closing(self, tell: Callable[[], None]) -> Iterator[None]:
-        """Has `tell` called if the gate closes within the block: for calls that wait for more from their caller."""
+        """Calls `tell` if the gate closes in the block: for calls that wait for more from their caller."""
         self._when_closing.add(tell)
         try:
             yield
@@ -58,14 +58,14 @@ class Gate:
 
     @staticmethod
     def closed_error() -> Closed:
-        """What a call is told that comes too late."""
-        return Closed("the server is draining; another one may answer")
+        """The error for a call that comes too late."""
+        return Closed("the server is draining; another server may answer")
 
     async def close(self, grace_s: float) -> None:
-        """Lets nobody in any more, and returns when all are out and nobody knocks, or after `grace_s`.
+        """Refuses new calls; returns when all calls have ended and no new ones arrive, or after `grace_s`.
 
-        Calls that reach a server while it shuts down are answered CANCELLED by gRPC, which callers must not send again.
-        So those on their way are still told UNAVAILABLE here, for `LINGER_S` at most.
+        gRPC answers CANCELLED to calls that arrive while a server shuts down, and callers must not send those again. So
+        such calls still get UNAVAILABLE here, for `LINGER_S` at most.
         """
         self._closed = True
         for tell in tuple(self._when_closing):

@@ -1,11 +1,11 @@
-"""Whether calls should come here: one value that health answers from and that its watchers wait on."""
+"""Whether callers should use this worker: one value, which health reports and its watchers wait for."""
 
 import asyncio
 from collections.abc import AsyncIterator
 
 
 class Readiness:
-    """False at first. Once draining it is False for good."""
+    """False at the start, and False for ever once draining."""
 
     def __init__(self) -> None:
         self._ready = False
@@ -21,7 +21,7 @@ class Readiness:
         return self._draining
 
     def set(self, ready: bool) -> None:
-        """Says whether something is served."""
+        """Sets whether something is served."""
         self._ready = ready
         self._wake()
 

@@ -1,4 +1,4 @@
-"""One loaded version that answers, and how long it is kept: until its last call has ended."""
+"""One loaded version, which is kept until its last call has ended."""
 
 import asyncio
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ from vouch.server.lineup.lineup import Recount, Role, RunPlan
 from vouch.server.model.batcher import Batcher
 
 Identity = tuple[int, str]
-"""A version's number and its bundle's digest: the same number over another bundle is another version."""
+"""A version's number and its bundle's digest: another bundle with the same number is another version."""
 
 
 class Served:
-    """A version that vouched for itself, and the batcher that answers for it."""
+    """A version that reproduced its claim, and its batcher."""
 
     def __init__(
         self,
@@ -27,9 +27,9 @@ class Served:
     ) -> None:
         """
         Args:
-            served: what its recount gave.
-            statistics: the ones that the batcher tells of its runs; None where nobody counts.
-            plan: how it is run; None where that was not measured.
+            served: the recounted accuracy.
+            statistics: the counts to which the batcher adds its runs; None if they are not needed.
+            plan: its run plan; None if it was not measured.
         """
         self.bundle = bundle
         self.served = served
@@ -37,16 +37,16 @@ class Served:
         self.statistics = statistics or Statistics()
         self.plan = plan or RunPlan()
         self.recount = Recount()
-        """How its answers went with those that it claims; whoever loads it says so."""
+        """How its answers compare with the claimed ones; set by its loader."""
         self.role: Role = "live"
-        """What it is served for; the catalog says so."""
+        """Its role; set by the catalog."""
         self._leases = 0
         self._unused = asyncio.Event()
         self._unused.set()
 
     @property
     def name(self) -> str:
-        """Its model's."""
+        """Its model's name."""
         return self.bundle.manifest.name
 
     @property
@@ -70,6 +70,6 @@ class Served:
                 self._unused.set()
 
     async def end(self) -> None:
-        """Waits for the last lease, then ends the batcher and gives the model's memory back."""
+        """Waits for the last lease, then ends the batcher and frees the model's memory."""
         await self._unused.wait()
         await self.batcher.close()

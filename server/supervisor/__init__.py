@@ -1,1 +1,1 @@
-"""The process that looks after the workers and the models folder. Loads no model and answers no call."""
+"""The process that manages the workers and watches the models folder. Loads no model and answers no call."""

@@ -1,18 +1,18 @@
-"""How long to wait before something is tried again: twice as long each time, up to a most."""
+"""How long to wait before something is tried again: twice as long each time, up to a limit."""
 
 from dataclasses import dataclass
 
 
 @dataclass
 class Backoff:
-    """Of one thing that is tried again and again."""
+    """The pauses between the tries of one thing."""
 
     first_s: float
     most_s: float
     lasting_s: float = 60.0
-    """What has gone well for so long failed for a reason of its own, and is tried again as soon as the first time."""
+    """After it went well for longer than this, a failure counts as the first one."""
     tries: int = 0
-    """In a row."""
+    """Failures in a row."""
 
     def next_s(self, went_well_s: float = 0.0) -> float:
         """The next pause.

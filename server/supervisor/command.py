@@ -1,4 +1,4 @@
-"""`vouch serve`: settings, what is said of its start and of why it ended, exit code."""
+"""`vouch serve`: its settings, its start and failure messages, its exit code."""
 
 import logging
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ log = logging.getLogger("vouch.server")
 
 
 async def serve(arguments: Sequence[str], ahead: Ahead) -> int:
-    """Serves a models folder until it is told to stop; returns the exit code.
+    """Serves a models folder until it is stopped; returns the exit code.
 
     Args:
-        ahead: what was started already.
+        ahead: the process that was started already.
 
     Raises:
         SystemExit: as `parse`.
@@ -55,7 +55,7 @@ async def serve(arguments: Sequence[str], ahead: Ahead) -> int:
 
 
 def _page(settings: ServeSettings, address: str, transport: str) -> str:
-    """Where people find the page; empty where there is none."""
+    """The page's address; empty if there is no page."""
     if not (settings.http and settings.page) or transport == "grpcio":
         return ""
     return f"{'https' if settings.tls_certificate else 'http'}://{address}"

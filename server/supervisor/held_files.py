@@ -1,4 +1,4 @@
-"""The files of verified versions, held open: a new worker can load what is served though its folder is gone."""
+"""The files of verified versions, kept open: a new worker can load a served version even if its folder is gone."""
 
 import logging
 import os
@@ -13,17 +13,17 @@ from vouch.server.logs import event
 log = logging.getLogger("vouch.server")
 
 MOST_VERSIONS = 64
-"""That are held, of four files each at most: processes are often allowed 1,024 files."""
+"""Limit of versions kept open, at most four files each: a process often may open 1,024 files."""
 
 
 class HeldFiles:
-    """By the digest of their bundle."""
+    """Open files by the digest of their bundle."""
 
     def __init__(self) -> None:
         self._held: dict[str, dict[str, int]] = {}
 
     def hold(self, verified: VerifiedVersion) -> None:
-        """From now on its files stay readable. Where they cannot be held, it is served all the same."""
+        """Keeps its files readable from now on. If they cannot be kept open, it is served anyway."""
         digest = verified.verdict.digest
         if digest in self._held or len(self._held) >= MOST_VERSIONS:
             return
@@ -31,23 +31,23 @@ class HeldFiles:
             self._held[digest] = hold_bundle(verified.path, verified.verdict.files)
         except (BundleError, OSError) as err:
             log.warning(
-                "%s cannot be held open, so that its folder is needed when a worker is replaced: %s",
+                "the files of %s cannot be kept open, so a new worker will need its folder: %s",
                 *(verified, err),
                 extra=event("not_held", model=verified.name, version=verified.version),
             )
 
     def keep_alone(self, verified: Iterable[VerifiedVersion]) -> None:
-        """Lets go of all others."""
+        """Closes the files of all other versions."""
         kept = {one.verdict.digest for one in verified}
         for digest in self._held.keys() - kept:
             for descriptor in self._held.pop(digest).values():
                 os.close(descriptor)
 
     def holds(self, verified: VerifiedVersion) -> bool:
-        """Whether the files of this version are held."""
+        """Whether the files of this version are kept open."""
         return verified.verdict.digest in self._held
 
     def of(self, served: Iterable[VerifiedVersion]) -> tuple[Held, ...]:
-        """Those of these versions that are held."""
+        """The open files of these versions, without those that are not kept open."""
         digests = [one.verdict.digest for one in served]
         return tuple(Held(digest=digest, files=self._held[digest]) for digest in digests if digest in self._held)

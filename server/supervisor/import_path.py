@@ -1,4 +1,4 @@
-"""Where processes that the server starts find this code, whatever lies in the working directory."""
+"""Where processes that the server starts find this code, independent of the working directory."""
 
 import os
 from pathlib import Path
@@ -7,10 +7,10 @@ import vouch
 
 
 def import_path(others: str | None) -> str:
-    """A PYTHONPATH that begins with the folder that holds the package `vouch`.
+    """A PYTHONPATH that begins with the folder of the package `vouch`.
 
     Args:
-        others: what PYTHONPATH would have been; it comes behind.
+        others: the present PYTHONPATH, which follows it.
     """
     house = Path(vouch.__file__).resolve().parent.parent
     return os.pathsep.join(filter(None, [str(house), others]))

@@ -1,4 +1,4 @@
-"""What starts a worker process."""
+"""How worker processes are started."""
 
 import os
 import sys
@@ -13,8 +13,8 @@ from vouch.server.supervisor.import_path import import_path
 from vouch.server.transport.tls import TlsRotation, in_memory
 
 ALLOCATION = {"MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
-"""Bytes at the end of its heap that glibc does not give back to the kernel at once: messages of 100 kB and more would
-otherwise be paid for in page faults, each time again. `worker/heap.py` keeps larger pieces out of the heap."""
+"""Free bytes at the end of its heap that glibc keeps: if it returned them to the kernel immediately, each message of
+100 kB and more would cost page faults. `worker/heap.py` keeps larger pieces out of the heap."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class Launch:
     command: tuple[str, ...]
     environment: Mapping[str, str]
     files: tuple[int, ...] = ()
-    """Descriptors that it inherits, beside its ends of the channel. Whoever has started it closes them."""
+    """Descriptors that it inherits, in addition to its ends of the channel. The starter closes them."""
     held: tuple[int, ...] = ()
-    """Descriptors that it inherits too, and that stay open here."""
+    """Further descriptors that it inherits, and that stay open here."""
 
 
 Launcher = Callable[[tuple[int, int]], Launch]
-"""(the file descriptors of a worker's ends of its channel) -> what starts that worker."""
+"""(the file descriptors of a worker's ends of its channel) -> how to start that worker."""
 
 
 def worker_cores(settings: ServeSettings) -> int:
@@ -47,11 +47,11 @@ def launchers(
     """One for each worker, with its share of the cores.
 
     Args:
-        tls: the certificate that works, which a worker takes where the files cannot be used when it starts.
-        held: the files of what is served.
+        tls: the last good certificate, for workers that cannot use the files when they start.
+        held: the files of the served versions.
 
     Raises:
-        StartFailed: there are too few cores to keep to.
+        StartFailed: there are too few cores to pin workers to.
     """
     cores = worker_cores(settings)
     kept = shares(settings.workers, cores) if settings.pin_workers else [frozenset[int]()] * settings.workers
@@ -76,7 +76,7 @@ def launchers(
 
 
 def _certificate(tls: TlsRotation | None) -> tuple[int, ...]:
-    """The contents of the certificate's files, in files of memory."""
+    """Descriptors of in-memory files with the contents of the certificate's files."""
     if tls is None or not hasattr(os, "memfd_create"):
         return ()
     tls.renewed()

@@ -1,18 +1,18 @@
-"""How much memory there is, and how much of it a process takes, as Linux says."""
+"""How much memory there is, and how much of it a process uses, as reported by Linux."""
 
 from contextlib import suppress
 from pathlib import Path
 
 MEMINFO = Path("/proc/meminfo")
 CONTAINER = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-"""Limits of the control group, of either version."""
+"""Memory limits of the control group, for cgroup v2 and v1."""
 USED = Path("/sys/fs/cgroup/memory.current")
 SPARE = 1.5
-"""Times the memory of a process: a new one needs more while it starts."""
+"""A new process needs this many times the memory of a running one while it starts."""
 
 
 def total_bytes(meminfo: Path = MEMINFO, limits: tuple[Path, ...] = CONTAINER) -> int:
-    """Of this machine, or of the container where that has less; 4 GiB where nobody says."""
+    """Memory of this machine, or of the container if that has less; 4 GiB if unknown."""
     found = [_sum(meminfo, "MemTotal:")]
     for limit in limits:
         try:
@@ -23,17 +23,17 @@ def total_bytes(meminfo: Path = MEMINFO, limits: tuple[Path, ...] = CONTAINER) -
 
 
 def taken_bytes(pid: int) -> int:
-    """What a process has in memory and has swapped out; 0 where it is gone."""
+    """Resident and swapped memory of a process; 0 if it has ended."""
     return _sum(Path(f"/proc/{pid}/status"), "VmRSS:", "VmSwap:")
 
 
 def has_room_for(pid: int) -> bool:
-    """Whether another process as large as this one would fit beside it."""
+    """Whether another process as large as this one would fit into memory."""
     return available_bytes() > SPARE * taken_bytes(pid)
 
 
 def available_bytes(meminfo: Path = MEMINFO, limits: tuple[Path, ...] = CONTAINER, used: Path = USED) -> int:
-    """That could be taken now, of this machine or of the container where that has less left."""
+    """Memory available now on this machine, or in the container if that has less left."""
     found = [_sum(meminfo, "MemAvailable:") or total_bytes(meminfo, ())]
     with suppress(OSError, ValueError):
         found.append(total_bytes(meminfo, limits) - int(used.read_text()))
@@ -41,7 +41,7 @@ def available_bytes(meminfo: Path = MEMINFO, limits: tuple[Path, ...] = CONTAINE
 
 
 def _sum(path: Path, *names: str) -> int:
-    """Of the lines that begin so, which are in KiB."""
+    """Sum of the lines that begin with these names; their values are in KiB."""
     try:
         lines = path.read_text().splitlines()
     except OSError:

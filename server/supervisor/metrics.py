@@ -1,6 +1,6 @@
-"""What all workers counted, as Prometheus' metrics. Turns values into families and knows neither sockets nor channels.
+"""The counts of all workers, as Prometheus metrics. Turns values into families; knows neither sockets nor channels.
 
-Labels are names and versions that are or were served, methods that there are, and gRPC's codes: never a caller's text.
+Labels are served names and versions, existing methods, and gRPC's codes: never a caller's text.
 """
 
 from bisect import bisect_left
@@ -23,22 +23,22 @@ CODE_NAMES = (
     *("PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED"),
     *("INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"),
 )
-"""By number. Source: https://grpc.io/docs/guides/status-codes/"""
+"""Names by code number. Source: https://grpc.io/docs/guides/status-codes/"""
 BOUNDS_S = tuple(bound / 1e9 for bound in BOUNDS_NS)
 BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16_384, 65_536)
-"""Images of a run; the last is the largest that there can be."""
+"""Images per run; the last is the largest possible."""
 PREDICTIONS = (
     *("vouch.v1.Classifier/Predict", "vouch.v1.Classifier/PredictStream"),
     *("inference.GRPCInferenceService/ModelInfer", "inference.GRPCInferenceService/ModelStreamInfer"),
 )
-"""The methods that alerts look at."""
+"""The methods that alerts use."""
 LOOKED_AT = (
     *("OK", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "RESOURCE_EXHAUSTED"),
     *("FAILED_PRECONDITION", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"),
 )
-"""The codes that alerts look at. They are told from 0 on: of a series that begins at 7 nobody knows that it rose."""
+"""The codes that alerts use. They start at 0: if a series first appeared at 7, its rise could not be seen."""
 NAMED, NEWEST = 100, 10
-"""Refused versions and models' folders that are named one by one, and how many of a model: there may be any number."""
+"""How many refused versions and models' folders get a series each, and how many per model: their number is open."""
 MODEL = ("model", "version")
 REQUEST = ("method", *MODEL, "code")
 
@@ -49,34 +49,34 @@ class StateCollector(Collector):
     def __init__(self, state: State, around: Surroundings, build: Mapping[str, str]) -> None:
         """
         Args:
-            build: what runs here: label -> value.
+            build: label -> value, as of `build_info`.
         """
         self._state = state
         self._around = around
         self._build = build
 
     def collect(self) -> Iterator[Metric]:
-        """All families, those without a sample too."""
+        """All families, including those without a sample."""
         yield from _of_requests(self._state.counts, self._state.served)
         yield from _of_runs(self._state.counts)
         yield from _of_accuracy(self._state.served)
         yield from _of_server(self._state)
         yield from _of_versions(self._state, self._around.found)
         yield from _of_surroundings(self._around)
-        build = GaugeMetricFamily("vouch_build_info", "What runs here; always 1.", labels=tuple(self._build))
+        build = GaugeMetricFamily("vouch_build_info", "Versions in use; always 1.", labels=tuple(self._build))
         build.add_metric(tuple(self._build.values()), 1)
         yield build
 
 
 def exposed(collector: Collector, accepted: str) -> tuple[str, bytes]:
-    """Content type and content: OpenMetrics for those who ask for it, else the plain text format.
+    """Content type and content: OpenMetrics if the request accepts it, else the plain text format.
 
     Args:
         accepted: the request's Accept headers.
     """
     try:
         encode, content_type = choose_encoder(accepted)
-    except (TypeError, ValueError):  # a version that is no number, say
+    except (TypeError, ValueError):  # for example, a version that is not a number
         encode, content_type = generate_latest, CONTENT_TYPE_PLAIN_0_0_4
     return content_type, encode(collector)
 
@@ -84,8 +84,8 @@ def exposed(collector: Collector, accepted: str) -> tuple[str, bytes]:
 def _of_requests(counts: Counts, served: Iterable[VerifiedVersion]) -> Iterator[Metric]:
     total = CounterMetricFamily(
         "vouch_requests",
-        "Requests that have ended, by gRPC's status code. Each message of a stream of predictions is one. Model and "
-        "version are empty where none that is served was asked for.",
+        "Requests that have ended, by gRPC's status code. Each message of a prediction stream counts as one. Model and "
+        "version are empty if the requested one is not served.",
         labels=REQUEST,
     )
     seconds = HistogramMetricFamily(
@@ -104,7 +104,7 @@ def _of_requests(counts: Counts, served: Iterable[VerifiedVersion]) -> Iterator[
 
 
 def _ended(requests: Requests, model: tuple[str, str]) -> Iterator[tuple[tuple[str, str, str, str], list[int], int]]:
-    """Labels, buckets and nanoseconds in all, for each method and code."""
+    """Labels, buckets and total nanoseconds, for each method and code."""
     for path, codes in sorted(requests.methods.items()):
         for code, times in sorted(codes.items()):
             yield (path.removeprefix("/"), *model, CODE_NAMES[code]), times.buckets, times.ns
@@ -113,19 +113,19 @@ def _ended(requests: Requests, model: tuple[str, str]) -> Iterator[tuple[tuple[s
 def _of_runs(counts: Counts) -> Iterator[Metric]:
     queue = HistogramMetricFamily(
         "vouch_queue_seconds",
-        "How long answered requests waited for the model: under load, and while a batch fills.",
+        "How long answered requests waited for the model, under load or while a batch filled.",
         labels=MODEL,
     )
     run = HistogramMetricFamily("vouch_run_seconds", "How long runs of the model took.", labels=MODEL)
     batch = HistogramMetricFamily("vouch_batch_images", "Images that ran together.", labels=MODEL)
     failed = CounterMetricFamily(
         "vouch_failed_requests",
-        "Requests whose run of the model failed, or gave no usable answer: look in the server's log.",
+        "Requests whose run of the model failed or gave no usable answer: see the server's log.",
         labels=MODEL,
     )
     unusable = CounterMetricFamily(
         "vouch_unusable_answers",
-        "Images that the model answered with values that are not finite, or no probabilities. Their calls failed.",
+        "Images for which the model returned values that are not finite or are no probabilities. Their calls failed.",
         labels=MODEL,
     )
     waiting = GaugeMetricFamily(
@@ -141,7 +141,7 @@ def _of_runs(counts: Counts) -> Iterator[Metric]:
         waiting.add_metric([name], images)
     held = GaugeMetricFamily(
         "vouch_held_bytes",
-        "Bytes that are held for callers now, in all workers, by what they are (--max-held-bytes).",
+        "Bytes in use for callers now, in all workers, by kind (--max-held-bytes).",
         labels=("kind",),
     )
     for kind, count in sorted(counts.held_bytes.items()):
@@ -161,7 +161,7 @@ def _of_accuracy(served: Iterable[VerifiedVersion]) -> Iterator[Metric]:
     }
     differing = GaugeMetricFamily(
         "vouch_differing_answers",
-        "Validation images that the server answered otherwise than claimed, before serving (--max-differing).",
+        "Validation images whose answer in the recount differed from the claimed one (--max-differing).",
         labels=MODEL,
     )
     for one in served:
@@ -176,29 +176,31 @@ def _of_server(state: State) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "vouch_start_time_seconds", "When this server started, in seconds since 1970.", state.started_s
     )
-    yield CounterMetricFamily("vouch_installs", "Versions that came to be served.", state.installs)
+    yield CounterMetricFamily("vouch_installs", "Versions that began to be served.", state.installs)
     yield CounterMetricFamily(
-        "vouch_refusals", "Versions that were refused: vouch status and the log have the reasons.", state.refusals
+        "vouch_refusals", "Versions that were refused: vouch status and the log give the reasons.", state.refusals
     )
     yield GaugeMetricFamily(
         "vouch_refused_versions", "Versions above the served one that are refused now.", len(state.refused)
     )
-    yield GaugeMetricFamily("vouch_workers", "Worker processes that are there now.", state.workers)
-    yield GaugeMetricFamily("vouch_ready_workers", "Of these, that serve at least one model.", state.ready_workers)
-    yield CounterMetricFamily("vouch_worker_restarts", "Workers that ended unasked; each is replaced.", state.restarts)
+    yield GaugeMetricFamily("vouch_workers", "Worker processes that take calls now.", state.workers)
+    yield GaugeMetricFamily("vouch_ready_workers", "Workers that serve at least one model.", state.ready_workers)
+    yield CounterMetricFamily(
+        "vouch_worker_restarts", "Workers that ended unexpectedly; each is replaced.", state.restarts
+    )
 
 
 def _of_versions(state: State, found: Found) -> Iterator[Metric]:
     served = GaugeMetricFamily(
         "vouch_served_version",
-        "The version that answers; its digest is the first 12 digits of its manifest's SHA-256.",
+        "The version that answers; digest is the first 12 digits of its manifest's SHA-256.",
         labels=("model", "digest"),
     )
     for one in state.served:
         served.add_metric((one.name, one.verdict.digest[:12]), one.version)
     refused = GaugeMetricFamily(
         "vouch_refused_version",
-        "A version that is refused now; always 1. The newest 10 of a model are named, and at most 100.",
+        "A version that is refused now; always 1. At most 100 are listed, and the newest 10 of each model.",
         labels=MODEL,
     )
     for name, version in islice(_newest(state.refused), NAMED):
@@ -215,7 +217,7 @@ def _of_versions(state: State, found: Found) -> Iterator[Metric]:
         than.add_metric((one.name, str(one.version)), why.better.accuracy)
     there = GaugeMetricFamily(
         "vouch_served_folder_there",
-        "Whether what is served still lies in the models folder as it was published, 1 or 0.",
+        "Whether the served version is still in the models folder as published, 1 or 0.",
         labels=MODEL,
     )
     for (name, version), is_there in sorted(found.there.items()):
@@ -226,16 +228,16 @@ def _of_versions(state: State, found: Found) -> Iterator[Metric]:
 def _of_surroundings(around: Surroundings) -> Iterator[Metric]:
     found = around.found
     yield GaugeMetricFamily(
-        "vouch_models_folder_readable", "Whether the models folder could be read of late, 1 or 0.", found.readable
+        "vouch_models_folder_readable", "Whether the models folder could be read recently, 1 or 0.", found.readable
     )
     yield GaugeMetricFamily(
         "vouch_models_found",
-        "Models of which the models folder has a version.",
+        "Models with at least one version in the models folder.",
         sum(map(bool, found.versions.values())),
     )
     versions = GaugeMetricFamily(
         "vouch_model_versions",
-        "Versions of a model in the models folder; 0 where they were taken out. At most 100 models are named.",
+        "Versions of a model in the models folder; 0 if all were removed. At most 100 models are listed.",
         labels=("model",),
     )
     for name, count in sorted(found.versions.items())[:NAMED]:
@@ -244,8 +246,8 @@ def _of_surroundings(around: Surroundings) -> Iterator[Metric]:
     begins, ends = (
         GaugeMetricFamily(f"vouch_certificate_not_{when}_seconds", f"{text}, in seconds since 1970.", labels=["of"])
         for when, text in (
-            ("before", "From when on the certificate in use can be used"),
-            ("after", "When the certificate in use ends"),
+            ("before", "When the certificate in use becomes valid"),
+            ("after", "When the certificate in use expires"),
         )
     )
     for whose, validity in sorted(around.certificates.items()):
@@ -253,12 +255,12 @@ def _of_surroundings(around: Surroundings) -> Iterator[Metric]:
         ends.add_metric([whose], validity.not_after_s)
     yield from (begins, ends)
     yield GaugeMetricFamily(
-        "vouch_expected_servers", "How many servers there should be (--expected-servers).", around.expected_servers
+        "vouch_expected_servers", "Number of servers that should run (--expected-servers).", around.expected_servers
     )
 
 
 def _newest(versions: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
-    """The newest few of each model, so that none crowds the others out."""
+    """The newest few of each model, so that no model uses up the limit."""
     for _, of_one in groupby(sorted(versions), key=lambda one: one[0]):
         yield from [*of_one][-NEWEST:]
 
@@ -272,7 +274,7 @@ def _versions(counts: Counts) -> list[tuple[tuple[str, str], Statistics]]:
 
 
 def _by_size(one: Statistics) -> list[int]:
-    """Runs by the number of their images, in buckets."""
+    """Number of runs in each bucket of `BATCH_BOUNDS`."""
     buckets = [0] * (len(BATCH_BOUNDS) + 1)
     for images, runs in one.runs.items():
         buckets[bisect_left(BATCH_BOUNDS, images)] += runs.count
@@ -280,10 +282,10 @@ def _by_size(one: Statistics) -> list[int]:
 
 
 def _cumulated(buckets: Iterable[int], bounds: Iterable[float] = BOUNDS_S) -> list[tuple[str, float]]:
-    """As Prometheus wants them: (upper end, how many were at most so much)."""
+    """Cumulative buckets, as Prometheus expects them: (upper bound, count of values up to it)."""
     return [(_written(bound), count) for bound, count in zip([*bounds, inf], accumulate(buckets), strict=True)]
 
 
 def _written(bound: float) -> str:
-    """As the text formats have it."""
+    """A bound in the text formats' notation."""
     return "+Inf" if bound == inf else repr(float(bound))

@@ -1,4 +1,4 @@
-"""The workers of a server: all serve the line-up, and what one counted all know."""
+"""The workers of a server: all serve the line-up, and any of them can report the counts of all."""
 
 import asyncio
 import logging
@@ -20,17 +20,17 @@ from vouch.server.supervisor.worker_process import WorkerProcess
 log = logging.getLogger("vouch.server")
 
 ENDED_S = 1.0
-"""For tasks to notice that all workers have ended."""
+"""Limit for the tasks to end after all workers have ended."""
 
 
 @dataclass(frozen=True)
 class Retries:
-    """When workers load a version: the pauses between tries, where the reason of a failure may pass."""
+    """Pauses when workers load a version: between tries, if the failure may be temporary."""
 
     first_s: float = 1.0
     most_s: float = 60.0
     alone_s: float = 10.0
-    """For how long one worker alone loads a new version, before others do too."""
+    """How long only one worker loads a new version, before the others do too."""
 
 
 class Pool:
@@ -63,7 +63,7 @@ class Pool:
         self._retry = Backoff(retries.first_s, retries.most_s)
         self._retrying: asyncio.TimerHandle | None = None
         self._passing: set[WorkerProcess] = set()
-        """Workers that could not load a version for a passing reason."""
+        """Workers that could not load a version for a reason that may be temporary."""
         published.on_change = self._news.set
 
     async def start(self) -> None:
@@ -83,15 +83,15 @@ class Pool:
                 raise problem
 
     async def given_up(self) -> str:
-        """Returns when workers cannot be kept ready, with the reason; until then it waits."""
+        """Waits until workers can no longer be kept ready; returns the reason."""
         reason: str = await asyncio.shield(self._given_up)
         return reason
 
     async def stop(self, delay_s: float) -> None:
-        """Has all of them drain, and waits; those that take longer than they may are ended.
+        """Drains all workers and waits; those that exceed their time limit are killed.
 
         Args:
-            delay_s: for how long they still take new calls.
+            delay_s: how long they still take new calls.
         """
         await asyncio.gather(*(slot.stop(delay_s) for slot in self._slots))
         tasks = [*self._keeping, *([self._spreading] if self._spreading else [])]
@@ -105,32 +105,32 @@ class Pool:
             self._retrying.cancel()
 
     def kill(self) -> None:
-        """Ends all of them at once, with the calls that they answer."""
+        """Kills all workers immediately; calls in progress fail."""
         for slot in self._slots:
             slot.kill()
 
     @property
     def workers(self) -> int:
-        """How many take calls."""
+        """Number of workers that take calls."""
         return sum(slot.ready for slot in self._slots)
 
     @property
     def ready_workers(self) -> int:
-        """How many of these serve at least one model."""
+        """Number of these that serve at least one model."""
         return sum(slot.ready and slot.worker is not None and bool(slot.worker.running) for slot in self._slots)
 
     @property
     def restarts(self) -> int:
-        """Workers that ended unasked, or had to."""
+        """Workers that ended unexpectedly, or were replaced."""
         return sum(slot.restarts for slot in self._slots)
 
     async def counts(self) -> Counts:
-        """What all workers have counted, those that have ended included."""
+        """The counts of all workers, including those that have ended."""
         return total(await asyncio.gather(*(slot.counts() for slot in self._slots)))
 
     async def _spread(self) -> None:
-        """Has every worker follow each line-up. Beside what is served, a new version is loaded by one alone first:
-        where that worker dies of it, the others do not. One that takes long, or is stopped, holds up no other.
+        """Sends each line-up to every worker. While something is served, only one worker loads a new version first:
+        if loading crashes that worker, the others are unaffected. A slow or stopped worker does not delay the others.
         """
         loop = asyncio.get_running_loop()
         following: set[asyncio.Task[None]] = set()
@@ -159,12 +159,12 @@ class Pool:
         self._news.set()
 
     def _running(self, but: WorkerProcess | None = None) -> Running:
-        """What workers serve that take calls."""
+        """What the ready workers serve."""
         ready = (slot.worker for slot in self._slots if slot.ready and slot.worker is not but)
         return frozenset[tuple[str, int]]().union(*(worker.running for worker in ready if worker is not None))
 
     def _applied(self, worker: WorkerProcess, applied: Applied) -> bool:
-        """Whether the worker may take calls now: it serves all that others do, and there is no other line-up yet."""
+        """Whether the worker may take calls now: it serves all that others do, and there is no newer line-up."""
         elsewhere = self._running(but=worker)
         for one in applied.problems:
             if not one.passing and (one.name, one.version) not in worker.judged:  # it says so with every line-up
@@ -189,12 +189,12 @@ class Pool:
         assert worker.loading is not None
         name, version = worker.loading
         elsewhere = worker.loading in self._running(but=worker)
-        how = worker.ended.result() if worker.ended.done() else "is not heard any more"
-        reason = f"a worker {how} while it loaded it"
+        how = worker.ended.result() if worker.ended.done() else "closed its channel"
+        reason = f"a worker {how} while it loaded this version"
         self._published.died(name, version, reason, killed=worker.was_killed, elsewhere=elsewhere)
 
     def _changed(self) -> None:
-        """Another worker is ready, or none where there was one."""
+        """A slot has another ready worker, or none any more."""
         self._published.run(self._running())
         self._news.set()
 
@@ -221,12 +221,12 @@ class Pool:
             self._given_up.set_result(reason)
 
     def _watched(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """A task whose end by an error is the server's: it would stand still in silence."""
+        """A task whose failure ends the server, which would otherwise silently stop working."""
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(self._task_ended)
         return task
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (err := task.exception()) is not None:
-            log.error("the task %r has ended", task.get_name(), exc_info=err, extra=event("task_ended"))
-            self._give_up(f"the task {task.get_name()!r} has ended by {err!r}")
+            log.error("the task %r failed", task.get_name(), exc_info=err, extra=event("task_ended"))
+            self._give_up(f"the task {task.get_name()!r} failed: {err!r}")

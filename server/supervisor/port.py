@@ -1,4 +1,4 @@
-"""The port that all workers share, taken once and held until the end."""
+"""The port that all workers share, reserved until the end."""
 
 from types import TracebackType
 from typing import Self
@@ -8,7 +8,7 @@ from vouch.server.transport.addresses import bound, cannot_listen, resolved
 
 
 class ReservedPort:
-    """A port that processes of this user may listen on together; this one never listens itself."""
+    """A port on which several processes of this user may listen; this process never listens on it."""
 
     def __init__(self, host: str, port: int) -> None:
         """
@@ -17,20 +17,20 @@ class ReservedPort:
             port: 0 for a free one.
 
         Raises:
-            StartFailed: another program is there, or it is no address of this machine.
+            StartFailed: another program uses it, or the address is not one of this machine.
         """
         try:
             self.host = resolved(host)
-            """The address that it is at, as numbers."""
-            with bound(self.host, port, shared=False) as alone:  # sharing with a stranger would lose calls in silence
-                alone.listen()  # with SO_REUSEADDR it is listening that is exclusive
+            """The numeric address."""
+            with bound(self.host, port, shared=False) as alone:  # sharing it with another program would lose calls
+                alone.listen()  # with SO_REUSEADDR, only listening is exclusive
                 self.port: int = alone.getsockname()[1]
             self._socket = bound(self.host, self.port, shared=True)
         except OSError as err:
             raise StartFailed(cannot_listen(host, port, err)) from err
 
     def close(self) -> None:
-        """Gives it up."""
+        """Releases the port."""
         self._socket.close()
 
     def __enter__(self) -> Self:

@@ -1,6 +1,6 @@
-"""What the models folder holds, and whether what is served still lies there as it was published.
+"""What the models folder contains, and whether the served versions are still there as published.
 
-A worker that is replaced loads what is served once more: a served folder that is gone is an outage that waits.
+A replacement worker loads the served versions again: without their folders, the next replacement is an outage.
 """
 
 import logging
@@ -23,14 +23,14 @@ Fingerprint = tuple[tuple[str, int, int], ...]
 
 @dataclass(frozen=True)
 class Found:
-    """What the last look into the models folder saw."""
+    """What the last scan of the models folder found."""
 
     readable: bool = True
-    """False where it could not be read, or has not been for too long."""
+    """False if it could not be read, or was not read for too long."""
     versions: Mapping[str, int] = field(default_factory=dict)
-    """Model's folder -> versions in it: 0 where it was emptied, 1 where they cannot be read."""
+    """Model's folder -> number of its versions: 0 if it was emptied, 1 if it cannot be read."""
     there: Mapping[tuple[str, int], bool] = field(default_factory=dict)
-    """Served model and version -> whether its folder is there as it was published."""
+    """Served model and version -> whether its folder is there as published."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class _Kept:
 
 
 class Presence:
-    """Looks after the folders of what is served. Reads files only when a folder has changed."""
+    """Watches the folders of the served versions. Reads files only when a folder has changed."""
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, int], _Kept] = {}
@@ -55,7 +55,7 @@ class Presence:
         self._kept[verified.name, verified.version] = _Kept(verified, seen)
 
     def look(self, served: Iterable[VerifiedVersion]) -> dict[tuple[str, int], bool]:
-        """Model and version of all that is served -> whether it is there; says in the log when that has changed."""
+        """Served model and version -> whether it is there; logs when that changes."""
         return {(one.name, one.version): self._look(one) for one in served}
 
     def _look(self, verified: VerifiedVersion) -> bool:
@@ -65,7 +65,7 @@ class Presence:
         if now == kept.seen:
             return kept.there
         reason = _why_not(verified)
-        if self._kept[key] is kept:  # it has not been verified once more meanwhile
+        if self._kept[key] is kept:  # it was not verified again meanwhile
             self._kept[key] = replace(kept, seen=now, there=not reason)
             _tell(kept, reason)
         return not reason
@@ -75,20 +75,20 @@ def _tell(kept: _Kept, reason: str) -> None:
     place = {"model": kept.verified.name, "version": kept.verified.version}
     if reason and kept.there:
         log.error(
-            "%s is served from memory and no longer lies on disk as it was published, where a new worker would load "
-            "it: %s",
+            "%s is served from memory, but its folder was changed or removed, and a new worker would load it from "
+            "there: %s",
             *(kept.verified, reason),
             extra=event("served_folder_gone", reason=reason, **place),
         )
     elif not reason and not kept.there:
-        log.info("%s lies on disk again", kept.verified, extra=event("served_folder_back", **place))
+        log.info("the folder of %s is as published again", kept.verified, extra=event("served_folder_back", **place))
 
 
 def _why_not(verified: VerifiedVersion) -> str:
-    """Why a folder is not the bundle that was published; empty where it is. Nothing in it is parsed."""
+    """Why a folder is not the published bundle; empty if it is. Nothing in it is parsed."""
     try:
         if manifest_digest(verified.path) != verified.verdict.digest:
-            return f"{verified.path} holds another bundle"
+            return f"{verified.path} contains another bundle"
         check_files(verified.path, verified.verdict.files)
     except BundleError as err:
         return str(err)
@@ -96,7 +96,7 @@ def _why_not(verified: VerifiedVersion) -> str:
 
 
 def last_change_s(path: Path) -> float:
-    """When a version's folder, or a file in it, was changed last, in seconds since 1970; 0 where there is none."""
+    """When a version's folder, or a file in it, was last changed, in seconds since 1970; 0 if there is none."""
     try:
         return max(path.stat().st_mtime, *(changed_ns / 1e9 for _, _, changed_ns in fingerprint(path)), 0.0)
     except OSError:
@@ -104,7 +104,7 @@ def last_change_s(path: Path) -> float:
 
 
 def fingerprint(path: Path) -> Fingerprint:
-    """Of a version's folder: one that is still being copied is looked at again. Empty where there is none."""
+    """Fingerprint of a version's folder, which changes while it is being copied. Empty if there is no folder."""
     try:
         entries = [(name, (path / name).stat()) for name in first_entries(path, MAX_ENTRIES)]
     except OSError:

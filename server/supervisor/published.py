@@ -1,7 +1,7 @@
-"""What is known of the published models, and the line-up that follows from it. Knows no folder, process or channel.
+"""What is known about the published models, and the line-up that follows from it. Knows no folder, process or channel.
 
-What happens to a model is decided for that model alone, so that a start with many costs each of them the same. A look
-into the folder decides for all.
+An event about one model decides only that model again, so that the cost of a start grows linearly with the models. A
+scan of the folder decides all of them.
 """
 
 import logging
@@ -19,7 +19,7 @@ from vouch.server.logs import event
 log = logging.getLogger("vouch.server")
 
 There = Mapping[str, frozenset[int] | None]
-"""Model -> its versions in the models folder; None where they cannot be read, so that all of them may be there."""
+"""Model -> its versions in the models folder; None if they cannot be read: then any of them may be there."""
 Running = frozenset[tuple[str, int]]
 """Models and versions that a worker serves now."""
 HeldBack = tuple[VerifiedVersion, Worse]
@@ -28,14 +28,14 @@ HeldBack = tuple[VerifiedVersion, Worse]
 
 @dataclass
 class _Record:
-    """Of one model; `Known` is a view of it."""
+    """What is known of one model; `Known` is a view of it."""
 
     found: frozenset[int] | None = frozenset()
     verified: dict[int, VerifiedVersion] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
     casualties: dict[int, str] = field(default_factory=dict)
     deaths: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """Version -> workers that ended while they loaded it, and how many of these were killed."""
+    """Version -> number of workers that ended while they loaded it, and of those that were killed."""
     claimed: dict[int, Claimed] = field(default_factory=dict)
     put_off: set[int] = field(default_factory=set)
 
@@ -52,10 +52,10 @@ class Published:
     ) -> None:
         """
         Args:
-            models: the models folder: callers are not told where it lies.
+            models: the models folder; callers must not learn its path.
             pins: model -> its only version that may be served.
-            is_held: whether a version's files are held open.
-            worse_allowed: models of which a version may be worse than older ones.
+            is_held: whether a version's files are kept open.
+            worse_allowed: models whose versions may be worse than older ones.
         """
         self._worse_allowed = frozenset(worse_allowed)
         self._is_held = is_held
@@ -72,13 +72,12 @@ class Published:
         self.on_change: Callable[[], None] = lambda: None
         """Called when there is another line-up."""
         self.served: dict[str, int] = {}
-        """Model -> its version that a worker served last as the live one."""
+        """Model -> the version that was last served as the live one."""
         self.installs = self.refusals = 0
-        """Versions that came to be served, and those that were refused, since the start; one refused again counts
-        again."""
+        """Versions that began to be served, and versions refused, since the start; each refusal counts."""
 
     def known(self, name: str) -> Known:
-        """All that is known of a model, as the policy looks at it."""
+        """All that is known of a model, as the policy's input."""
         one = self._records.get(name) or _Record()
         held = frozenset(version for version, verified in one.verified.items() if self._is_held(verified))
         return Known(
@@ -96,16 +95,16 @@ class Published:
         )
 
     def to_verify(self, name: str) -> tuple[int, ...]:
-        """As the policy says."""
+        """The versions to verify, by the policy."""
         return to_verify(self.known(name))
 
     def without_claims(self, name: str, version: int) -> tuple[int, ...]:
-        """Older versions that this one would be compared with, and of which nobody knows what they claim."""
+        """Older versions that this one would be compared with, and whose claims are not known."""
         known = self.known(name)
         return tuple(sorted((known.older(version) & known.undecided) - known.claimed.keys()))
 
     def verified(self, name: str, version: int) -> VerifiedVersion:
-        """What the probe found of a version that is in the line-up."""
+        """The verified version; it must be in the line-up."""
         return self._records[name].verified[version]
 
     def all_verified(self) -> list[VerifiedVersion]:
@@ -122,7 +121,7 @@ class Published:
         return [(name, one.version) for name, one in listed if not one.held_back]
 
     def held_back(self) -> list[HeldBack]:
-        """Versions that vouched for themselves and are not served, because they are worse than older ones."""
+        """Versions that reproduced their claim and are not served because they are worse than older ones."""
         return [
             (self.verified(name, version), why)
             for name, versions in sorted(self._held_back.items())
@@ -135,7 +134,7 @@ class Published:
         return listed is not None and any(one.version == version for one in listed.versions)
 
     def look(self, there: There) -> None:
-        """What the models folder holds now. Versions that are neither there nor served are forgotten."""
+        """Sets what the models folder contains now. Versions that are neither there nor served are forgotten."""
         self._complete = True
         for name in {*self._records, *there}:
             one = self._records.setdefault(name, _Record())
@@ -146,7 +145,7 @@ class Published:
         self._update(self._records)
 
     def claim(self, name: str, claims: Iterable[Claimed]) -> None:
-        """What versions say of themselves that nobody has verified."""
+        """Stores the claims of versions that are not verified."""
         self._records.setdefault(name, _Record()).claimed.update({one.version: one for one in claims})
 
     def put_off(self, name: str, version: int) -> None:
@@ -162,15 +161,17 @@ class Published:
         self._update([verified.name])
 
     def refuse(self, name: str, version: int, reason: str) -> None:
-        """A version could not vouch for itself."""
+        """A version failed its verification."""
         one = self._records.setdefault(name, _Record())
         one.put_off.discard(version)
         one.refused[version] = without_folders(reason, self._folder)
         self._tell_refused(name, version, reason)
 
     def changed(self, name: str, version: int) -> bool:
-        """Its folder holds something else now: what was decided is open again, unless a worker still serves it; whether
-        it is.
+        """Its folder has changed: it is to be decided again, unless a worker still serves it.
+
+        Returns:
+            whether it is to be decided again.
         """
         if (name, version) in self._running:
             return False
@@ -196,13 +197,13 @@ class Published:
             self._tell_refused(name, version, f"no worker can serve it: {reason}")
 
     def loaded(self, running: Running) -> None:
-        """A worker has loaded these versions: what others died of before was not theirs."""
+        """A worker has loaded these versions: they were not the cause of earlier deaths."""
         for name, version in running:
             if (one := self._records.get(name)) is not None:
                 one.deaths.pop(version, None)
 
     def run(self, running: Running) -> None:
-        """What workers serve now."""
+        """Sets what workers serve now."""
         if running == self._running:
             return
         changed = {name for name, _ in running ^ self._running}
@@ -250,12 +251,12 @@ class Published:
         self._update([name])
 
     def _tell_held_back(self) -> None:
-        """Each once, and again where the reason has changed."""
+        """Logs each once, and again if the reason has changed."""
         now = {(verified.name, verified.version): (verified, why) for verified, why in self.held_back()}
         for key, (verified, why) in now.items():
             if self._told_held_back.get(key) != str(why):
                 log.error(
-                    "%s is held back: %s; --allow-worse %s lets it be served",
+                    "%s is held back: %s; to serve it, use --allow-worse %s",
                     *(verified, why, verified.name),
                     extra=event(
                         "held_back",
@@ -270,7 +271,7 @@ class Published:
         self._told_held_back = {key: str(why) for key, (_, why) in now.items()}
 
     def _update(self, names: Iterable[str]) -> None:
-        """Decides for these models, and makes another line-up where that changes it."""
+        """Decides these models again, and makes another line-up if that changes it."""
         for name in names:
             known = self.known(name)
             self._listed.pop(name, None)

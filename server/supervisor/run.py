@@ -1,4 +1,4 @@
-"""A server from its start to its end: the signals that stop it, at whatever stage it is."""
+"""A server from its start to its end, and the signals that stop it at any stage."""
 
 import asyncio
 import logging
@@ -19,20 +19,20 @@ from vouch.server.supervisor.supervisor import Supervisor
 log = logging.getLogger("vouch.server")
 
 EXIT_WITHIN_S = 10.0
-"""When nothing is served any more; a look at a models folder that is away may never return."""
+"""Limit for the exit after serving has ended: reading an unreachable models folder may never return."""
 
 
 async def run_supervisor(
     settings: ServeSettings, started: Callable[[Supervisor], None], ahead: Ahead | None = None
 ) -> None:
-    """Serves until SIGTERM or SIGINT, then drains; a second signal ends at once.
+    """Serves until SIGTERM or SIGINT, then drains; a second signal ends it immediately.
 
     Args:
         started: called when the workers take calls.
-        ahead: what was started already.
+        ahead: the process that was started already.
 
     Raises:
-        StartFailed: as `Supervisor.start`, or workers cannot be kept ready.
+        StartFailed: as in `Supervisor.start`, or workers cannot be kept ready.
     """
     supervisor = Supervisor(settings, ahead)
     signals = _Signals(supervisor)
@@ -56,7 +56,7 @@ async def run_supervisor(
     reason = given_up.result() if given_up.done() else ""
     given_up.cancel()
     log.info(
-        "draining: new calls are taken for %g s, accepted ones have up to %g s",
+        "draining: new calls are accepted for %g s, and accepted calls have %g s to finish",
         *(settings.drain_delay_s, settings.grace_s),
         extra=event("draining", delay_s=settings.drain_delay_s, grace_s=settings.grace_s),
     )
@@ -68,7 +68,7 @@ async def run_supervisor(
 
 
 class _Signals:
-    """The first asks the server to stop; others at that moment are the same wish, and a later one ends it at once."""
+    """The first signal drains the server; others within `ONE_WISH_S` are ignored; a later one ends it immediately."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self.stop = asyncio.Event()
@@ -78,7 +78,7 @@ class _Signals:
     def arrived(self, number: signal.Signals) -> None:
         now = time.monotonic()
         if now - self._first_at > ONE_WISH_S:
-            log.warning("%s again: ending at once", number.name, extra=event("ended_at_once"))
+            log.warning("%s again: ending immediately", number.name, extra=event("ended_at_once"))
             self._supervisor.kill()
             os._exit(1)
         self._first_at = min(self._first_at, now)

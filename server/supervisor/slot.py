@@ -1,6 +1,6 @@
-"""A worker's place: one worker at a time is ready there, and one that cannot go on is replaced.
+"""A slot keeps one worker ready, and replaces it if it cannot go on.
 
-A replacement is made before the old worker ends, where the memory allows it.
+The replacement starts before the old worker ends, if the memory allows it.
 """
 
 import asyncio
@@ -28,33 +28,33 @@ class Restarts:
     """How workers are replaced."""
 
     first_s: float = 0.25
-    """Before a worker is replaced; twice as long after each that did not last."""
+    """Pause before a worker is replaced; twice as long after each that did not last."""
     most_s: float = 16.0
     most_in_vain: int = 7
-    """Workers that cannot start, one after the other, before the server gives up: 16 s of pauses. One that has taken
-    calls and ends is always replaced: what made it end may come from callers, and they must not end a server."""
+    """Failed starts in a row before the server gives up: 16 s of pauses. A worker that ends after it was ready is
+    always replaced: the cause may be a caller, who must not be able to end a server."""
 
 
 @dataclass(frozen=True)
 class Around:
-    """What a slot needs of those around it."""
+    """What a slot needs from the pool."""
 
     line_up: Callable[[], LineUp]
     """What is to be served now."""
     applied: Callable[[WorkerProcess, Applied], bool]
-    """Called with what came of a line-up; whether the worker may take calls now."""
+    """Called with the result of a line-up; returns whether the worker may take calls now."""
     died: Callable[[WorkerProcess], None]
     """Called when a worker ended while it loaded a version."""
     changed: Callable[[], None]
-    """Called when another worker is ready in a slot, or none."""
+    """Called when a slot has another ready worker, or none any more."""
     total: Callable[[], Awaitable[Counts]]
-    """What all workers have counted."""
+    """The counts of all workers."""
     give_up: Callable[[str], None]
     """Called with the reason when no worker can be started."""
 
 
 class _ForAVersion(StartFailed):
-    """A worker did not start because of a version that it could not load. That never ends a server."""
+    """A worker did not start because it could not load a version. That never ends the server."""
 
 
 class Slot:
@@ -66,15 +66,15 @@ class Slot:
         self._limits = limits
         self._restarts = restarts
         self.restarts = 0
-        """Workers that have ended unasked, or had to."""
+        """Workers that ended unexpectedly, or were replaced."""
         self.started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done when the first worker takes calls, or with the reason why it does not."""
+        """Done when the first worker takes calls; fails with the reason if it does not start."""
         self.started.add_done_callback(_retrieved)
         self.worker: WorkerProcess | None = None
-        """The one that takes calls, or did until a moment ago."""
+        """The worker that takes calls, or did until a moment ago."""
         self._all: set[WorkerProcess] = set()
         self._ended = Counts()
-        """What those have counted that are gone."""
+        """Counts of the workers that have ended."""
         self._news = asyncio.Event()
         self._stopping = asyncio.Event()
         self._asked: set[asyncio.Task[None]] = set()
@@ -90,7 +90,7 @@ class Slot:
         return self.worker is not None and self.ready and self.worker.asked < line_up.number
 
     async def keep(self) -> None:
-        """Has a worker ready here, again and again, until it is stopped."""
+        """Keeps a worker ready, replacing it when needed, until `stop`."""
         loop, in_vain = asyncio.get_running_loop(), 0
         backoff = Backoff(self._restarts.first_s, self._restarts.most_s)
         while not self._stopping.is_set():
@@ -111,28 +111,28 @@ class Slot:
                 await self._pause(why, backoff.next_s(loop.time() - began))
 
     async def follow(self, line_up: LineUp) -> None:
-        """Has its worker serve what is to be served; nothing where there is none."""
+        """Sends its worker the line-up; does nothing if there is no ready worker."""
         if (worker := self.worker) is not None and self.ready:
             with suppress(WorkerGone):  # `keep` sees it too
                 applied = await worker.follow(line_up)
-                if applied.number == line_up.number:  # else whoever has sent the later one hears of it
+                if applied.number == line_up.number:  # else the sender of the later line-up handles it
                     self._around.applied(worker, applied)
 
     def replace(self, reason: str) -> None:
-        """Has another worker take the place of this one."""
+        """Replaces its worker."""
         self._replace_for = self._replace_for or reason
         self._news.set()
 
     async def counts(self) -> Counts:
-        """What the workers of this slot have counted, those that have ended included."""
-        ended = self._ended  # before the others are asked: one that ends meanwhile counts once
+        """Counts of this slot's workers, including those that have ended."""
+        ended = self._ended  # read before the others are asked, so that one that ends meanwhile counts only once
         return total([ended, *await asyncio.gather(*(worker.ask_counts() for worker in tuple(self._all)))])
 
     async def stop(self, delay_s: float) -> None:
-        """Has all its workers drain, and waits until they are gone.
+        """Drains all its workers and waits until they have ended.
 
         Args:
-            delay_s: for how long they still take new calls.
+            delay_s: how long they still take new calls.
         """
         self._stopping.set()
         self._news.set()
@@ -142,12 +142,12 @@ class Slot:
             await asyncio.wait({worker.ended for worker in self._all})  # their states have limits
 
     def kill(self) -> None:
-        """Ends its workers at once."""
+        """Kills its workers immediately."""
         for worker in self._all:
             worker.kill()
 
     async def _fill(self) -> WorkerProcess:
-        """Another worker that takes calls, in the place of the one before. Raises StartFailed."""
+        """Starts a worker that replaces the old one. Raises StartFailed."""
         old = self.worker
         if old is not None and not has_room_for(old.pid):
             self._let_go(old)
@@ -173,9 +173,9 @@ class Slot:
         return worker
 
     async def _prepare(self, worker: WorkerProcess) -> None:
-        """Has it load what is to be served, and then take calls. Raises StartFailed."""
+        """Makes it load the line-up, and then take calls. Raises StartFailed."""
         if self._stopping.is_set():
-            raise StartFailed("the server stops")
+            raise StartFailed("the server is stopping")
         try:
             while not self._around.applied(worker, await worker.follow(self._around.line_up())):
                 if self._around.line_up().number == worker.number:
@@ -187,12 +187,12 @@ class Slot:
             raise kind(worker.problem or f"it {err}") from err
 
     def _judge(self, worker: WorkerProcess) -> None:
-        """It has left; where it was loading a version, that is the suspect."""
+        """The worker ended; if it was loading a version, that version is the suspect."""
         if worker.loading is not None and not self._stopping.is_set():
             self._around.died(worker)
 
     def _is_worth_trying(self, in_vain: int, err: StartFailed) -> bool:
-        """Whether another worker is started after so many that did not start."""
+        """Whether to start another worker after `in_vain` failed starts in a row."""
         if not self.started.done():
             self.started.set_exception(err)
             return False
@@ -202,7 +202,7 @@ class Slot:
         return True
 
     async def _needs_another(self, worker: WorkerProcess) -> str:
-        """Waits; why this worker needs a successor. Empty when the slot is stopped."""
+        """Waits until this worker must be replaced; returns the reason, or empty when the slot is stopped."""
         while not self._stopping.is_set():
             if worker.state is not State.READY:
                 self._let_go(worker)
@@ -217,7 +217,7 @@ class Slot:
         return ""
 
     def _let_go(self, worker: WorkerProcess) -> None:
-        """It is not the one that is ready here any more."""
+        """Drains a worker that is no longer the slot's ready one."""
         worker.drain()
         self.worker = None
         self._around.changed()
@@ -230,7 +230,7 @@ class Slot:
 
     async def _pause(self, how: str, pause_s: float) -> None:
         log.error(
-            "a worker %s; another takes its place in %g s",
+            "a worker %s; another replaces it in %g s",
             *(how, pause_s),
             extra=event("worker_ended", reason=how, pause_s=pause_s),
         )
@@ -250,6 +250,6 @@ class Slot:
 
 
 def _retrieved(started: "asyncio.Future[None]") -> None:
-    """Or asyncio logs its error, where nobody waits for it any more."""
+    """Reads the error, or asyncio would log it if nobody else reads it."""
     if not started.cancelled():
         started.exception()

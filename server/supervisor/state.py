@@ -1,4 +1,4 @@
-"""All there is to tell of a server at one moment, for whoever turns it into metrics."""
+"""The state of a server at one moment, from which the metrics are made."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,26 +14,26 @@ from vouch.server.transport.tls import Validity
 
 @dataclass(frozen=True)
 class State:
-    """All there is to tell at one moment."""
+    """State of a server at one moment."""
 
     started_s: float
     """When the server started, in seconds since 1970."""
     counts: Counts
     served: tuple[VerifiedVersion, ...]
     installs: int
-    """Versions that came to be served since the start."""
+    """Versions that began to be served since the start."""
     refusals: int
-    """Versions that were looked at and refused, since the start; one that is refused again counts again."""
+    """Versions refused since the start; each refusal counts."""
     refused: tuple[tuple[str, int], ...]
-    """Model and version of all that are refused now."""
+    """Model and version of each that is refused now."""
     held_back: tuple[HeldBack, ...]
-    """Versions that are worse than older ones."""
+    """Versions not served because they are worse than older ones."""
     workers: int
-    """That are there now."""
+    """Number of workers that take calls now."""
     ready_workers: int
-    """Of these, that serve at least one model."""
+    """Number of these that serve at least one model."""
     restarts: int
-    """Workers that ended unasked and were replaced, or are to be."""
+    """Workers that ended unexpectedly and were replaced, or will be."""
 
 
 @dataclass(frozen=True)
@@ -41,21 +41,21 @@ class Surroundings:
     """What a server depends on, at the same moment."""
 
     found: Found
-    """In the models folder."""
+    """Contents of the models folder."""
     certificates: Mapping[str, Validity]
-    """Of TLS: "server", and "client_ca" where callers have to show one; empty without TLS."""
+    """TLS certificates: "server", and "client_ca" if callers need one; empty without TLS."""
     expected_servers: int
-    """How many servers there should be, this one included."""
+    """Number of servers that should run, including this one."""
 
 
 def build_info(transport: str, provider: str) -> dict[str, str]:
-    """What runs here, without loading it."""
+    """Versions of Vouch and ONNX Runtime, transport and provider; loads none of them."""
     runtime = _installed("onnxruntime") or _installed("onnxruntime-gpu")
     return {"version": __version__, "onnxruntime": runtime, "transport": transport, "provider": provider}
 
 
 def _installed(name: str) -> str:
-    """A distribution's version; empty where it is not there."""
+    """A distribution's version; empty if it is not installed."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

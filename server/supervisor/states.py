@@ -5,14 +5,14 @@ from enum import Enum
 
 
 class State(Enum):
-    """Of a worker process."""
+    """State of a worker process."""
 
     STARTING = "starting"
-    """It is launched, and loads what it is to serve. Nobody can reach it."""
+    """It was launched and loads the line-up. It does not listen yet."""
     READY = "ready"
     """It takes calls."""
     DRAINING = "draining"
-    """It takes no more calls, answers those that it has, and ends; or it is not heard any more."""
+    """It takes no new calls, finishes those it has, and ends; or its channel is closed."""
     GONE = "gone"
     """Its process has ended."""
 
@@ -23,7 +23,7 @@ NEXT = {
     State.DRAINING: (State.GONE,),
     State.GONE: (),
 }
-"""State -> those that may follow it."""
+"""State -> the states that may follow it."""
 
 
 @dataclass(frozen=True)
@@ -31,24 +31,24 @@ class Limits:
     """Seconds that a worker may stay in a state. Then it is killed, whatever it does."""
 
     start_s: float = 60.0
-    """Starting: from its launch to its first word, and from what it has loaded to its taking calls."""
+    """Starting: from launch to the first message, and from the last loaded version to ready."""
     load_s: float = 600.0
-    """Starting and ready: for each version that it loads."""
+    """Starting and ready: for each version to load."""
     silent_s: float = 10.0
-    """Ready: without a sign of life, where it does not work either."""
+    """Ready: without a heartbeat, while it uses no processor time."""
     measured_s: float = 2.0
-    """After that: in which it is watched whether it works."""
+    """After that: how long its processor time is measured."""
     busy_s: float = 120.0
-    """Ready: without a sign of life, though it works: it comes to no end."""
+    """Ready: without a heartbeat, while it uses processor time."""
     drain_s: float = 30.0
-    """Draining: for the calls that it has."""
+    """Draining: for the calls in progress."""
     close_s: float = 6.0
-    """Draining: beyond that, for what has to be closed."""
+    """Draining: in addition, for closing everything."""
     end_s: float = 10.0
-    """Gone: for the end of a process that was killed to be noticed; a busy machine takes its time."""
+    """Gone: until the end of a killed process is noticed; a busy machine can be slow."""
     heard_s: float = 1.0
-    """For its end to be noticed when its channel is closed, so that the log can say how it ended."""
+    """From the closing of its channel until its end is noticed, so that the log can state its exit code."""
     count_s: float = 1.0
-    """To say what it has counted; one that does not counts with what it said last."""
+    """To report its counts; after that, the last reported counts are used."""
     look_s: float = 1.0
-    """How often it is looked at."""
+    """How often it is checked."""

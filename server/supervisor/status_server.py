@@ -1,7 +1,7 @@
-"""`GET /metrics` for Prometheus and `GET /ready` for load balancers, over HTTP/1.1: a request a connection, on the
+"""`GET /metrics` for Prometheus and `GET /ready` for load balancers, over HTTP/1.1: one request per connection, on the
 event loop, no web framework.
 
-Knows no metric: it is given what tells them.
+Knows no metric: it is given a function that returns them.
 """
 
 import asyncio
@@ -16,13 +16,13 @@ log = logging.getLogger("vouch.server")
 
 METRICS, READY = "/metrics", "/ready"
 MAX_HEAD_BYTES = 1 << 14
-"""Of a request's line and headers together."""
+"""Limit for a request's line and headers together."""
 WITHIN_S = 10.0
-"""A request that has not been read, answered and taken by then is given up: Prometheus' own default."""
+"""Limit for reading a request and sending its response: Prometheus' own default."""
 TEXT = "text/plain; charset=utf-8"
 
 Told = Callable[[str], Awaitable[tuple[str, bytes]]]
-"""(what the request accepts) -> content type and content: the metrics of the moment."""
+"""(the request's Accept headers) -> content type and content: the current metrics."""
 END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -53,19 +53,19 @@ class StatusServer:
             server._server = await asyncio.start_server(server._connected, sock=taken, limit=MAX_HEAD_BYTES)
         except OSError as err:
             raise StartFailed(
-                f"{cannot_listen(host, port, err)}, for metrics; --metrics-port takes another port, 0 a free one"
+                f"{cannot_listen(host, port, err)}, for metrics; --metrics-port sets another port, 0 a free one"
             ) from err
         return server
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port it listens on."""
         assert self._server is not None
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
     async def stop(self) -> None:
-        """Listens no more, and gives up what is being answered."""
+        """Stops listening and cancels requests in progress."""
         assert self._server is not None
         self._server.close()
         for task in self._connections:
@@ -84,7 +84,7 @@ class StatusServer:
                 writer.write(await self._answered(reader))
                 await writer.drain()
         except (TimeoutError, EOFError, OSError):
-            writer.transport.abort()  # whoever asked is gone, or is too slow: nothing is kept for them
+            writer.transport.abort()  # the caller disconnected or is too slow
         finally:
             writer.close()
 
@@ -94,8 +94,8 @@ class StatusServer:
         except (TimeoutError, EOFError, OSError):
             raise
         except Exception:
-            log.exception("the metrics could not be told")
-            return _response("500 Internal Server Error", "The server's log has the reason.")
+            log.exception("the metrics could not be collected")
+            return _response("500 Internal Server Error", "The reason is in the server's log.")
 
     async def _answer(self, reader: asyncio.StreamReader) -> bytes:
         try:
@@ -105,12 +105,12 @@ class StatusServer:
         request, *lines = head.decode("latin-1").split("\r\n")
         words = request.split(" ")
         if len(words) != 3 or not words[2].startswith("HTTP/1."):
-            return _response("400 Bad Request", "This is no HTTP/1.1 request.")
+            return _response("400 Bad Request", "This is not an HTTP/1.1 request.")
         path = words[1].partition("?")[0]
         if path not in (METRICS, READY):
-            return _response("404 Not Found", f"There are {METRICS} and {READY} here and nothing else.")
+            return _response("404 Not Found", f"The only paths here are {METRICS} and {READY}.")
         if words[0] not in ("GET", "HEAD"):
-            return _response("405 Method Not Allowed", "GET and HEAD are all that is answered.", allow="GET, HEAD")
+            return _response("405 Method Not Allowed", "Only GET and HEAD are allowed.", allow="GET, HEAD")
         response = self._readiness() if path == READY else await self._metrics(lines)
         return response if words[0] == "GET" else response.partition(END_OF_HEAD)[0] + END_OF_HEAD
 
@@ -124,7 +124,7 @@ class StatusServer:
 
 
 def _response(status: str, content: str | bytes, content_type: str = TEXT, **headers: str) -> bytes:
-    """A whole HTTP/1.1 response; text gets its end of line."""
+    """A whole HTTP/1.1 response; a newline is added to text."""
     body = content if isinstance(content, bytes) else f"{content}\n".encode()
     more = "".join(f"{name.title()}: {value}\r\n" for name, value in headers.items())
     head = (

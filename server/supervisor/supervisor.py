@@ -1,7 +1,7 @@
-"""`vouch serve`: workers that share a port, what they are to serve, and the way down again.
+"""`vouch serve`: starts workers that share a port, decides what they serve, and stops them.
 
-The supervisor watches the models folder and has every new version verified in a process of its own; the workers serve
-what has vouched for itself. One that ends unasked is replaced.
+The supervisor watches the models folder and verifies every new version in a process of its own; the workers serve the
+versions that reproduced their claim. A worker that ends unexpectedly is replaced.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from vouch.server.transport.tls import TlsRotation, tls_files
 log = logging.getLogger("vouch.server")
 
 WATCHER_ENDS_S = 2.0
-"""For the processes that verify to be ended, when all workers have."""
+"""Limit for the verifying processes to end, after all workers have ended."""
 
 
 class Supervisor:
@@ -40,7 +40,7 @@ class Supervisor:
     def __init__(self, settings: ServeSettings, ahead: Ahead | None = None) -> None:
         """
         Args:
-            ahead: what was started before this was loaded.
+            ahead: the process that was started before this module was loaded.
         """
         self._settings = settings
         self._ahead = ahead or Ahead()
@@ -64,17 +64,17 @@ class Supervisor:
 
     @property
     def metrics_port(self) -> int:
-        """The port where the metrics are."""
+        """The port that serves the metrics."""
         assert self._status is not None
         return self._status.port
 
     @property
     def ready(self) -> bool:
-        """Whether calls should come here: something is served, and SIGTERM has not come."""
+        """Whether callers should use this server: something is served, and it does not drain."""
         return not self._draining and self._pool is not None and self._pool.ready_workers > 0
 
     async def start(self) -> None:
-        """Takes calls, NOT_SERVING until the first version has vouched for itself. Cancelled, it stops what it started.
+        """Takes calls, NOT_SERVING until the first version is verified. If cancelled, it stops what it started.
 
         Raises:
             StartFailed: models folder, key, certificate, transport, provider or address is not available.
@@ -86,7 +86,7 @@ class Supervisor:
             raise
 
     async def _start(self, settings: ServeSettings) -> None:
-        if wrong := await asyncio.to_thread(not_a_models_folder, settings.models):  # a drive may never answer
+        if wrong := await asyncio.to_thread(not_a_models_folder, settings.models):  # a network drive may hang
             raise StartFailed(wrong)
         self._keys = await asyncio.to_thread(_accepted_keys, settings)
         files = tls_files(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
@@ -95,7 +95,7 @@ class Supervisor:
             log.info("certificate %s", self._tls)
         transport = chosen_transport(settings.transport)
         if transport == "grpcio" and settings.http:
-            log.warning("over grpcio there is no HTTP: neither REST nor the page; --no-http silences this line")
+            log.warning("transport grpcio has no HTTP: neither REST nor the page; --no-http hides this warning")
         self.build = build_info(transport, settings.provider)
         self._reserved = ReservedPort(settings.host, settings.port)
         names = (*settings.allow_host, settings.host)
@@ -108,13 +108,13 @@ class Supervisor:
         self._status = await StatusServer.start(
             self._reserved.host, settings.metrics_port, self._metrics, lambda: self.ready
         )
-        await self._watcher.look()  # workers know from the start what is published
+        await self._watcher.look()  # so that workers start with what is published
         self._watching = asyncio.create_task(self._watcher.watch(settings.scan_interval_s), name="watcher")
         await self._pool.start()  # the first version is being verified meanwhile
-        await self._ahead.end()  # there was none
+        await self._ahead.end()  # nothing was there to verify
 
     async def given_up(self) -> str:
-        """Returns when the server cannot go on, with the reason; until then it waits."""
+        """Waits until the server cannot go on; returns the reason."""
         assert self._pool is not None
         assert self._watching is not None
         pool = asyncio.ensure_future(self._pool.given_up())
@@ -123,10 +123,10 @@ class Supervisor:
             return pool.result()
         pool.cancel()
         err = None if self._watching.cancelled() else self._watching.exception()
-        return f"nobody looks after the models folder any more: {err!r}"
+        return f"the watcher of the models folder has ended: {err!r}"
 
     async def stop(self) -> None:
-        """Drains: not ready, new calls told UNAVAILABLE, accepted ones answered within the grace, then all ends."""
+        """Drains: not ready, new calls get UNAVAILABLE, accepted ones finish within the grace period; then all ends."""
         self._draining = True
         if self._watching is not None:
             self._watching.cancel()
@@ -141,7 +141,7 @@ class Supervisor:
         self._held.keep_alone([])
 
     def kill(self) -> None:
-        """Ends all workers at once, with the calls that they answer."""
+        """Kills all workers immediately; calls in progress fail."""
         if self._pool is not None:
             self._pool.kill()
 
@@ -179,11 +179,11 @@ class Supervisor:
 
 
 def _accepted_keys(settings: ServeSettings) -> tuple[PublicKey, ...]:
-    """Those of which one must have signed a version. Raises StartFailed."""
+    """The keys, one of which must have signed a version. Raises StartFailed."""
     try:
         keys = tuple(read_public_key(path) for path in settings.require_signature)
     except KeyUnusable as err:
         raise StartFailed(str(err)) from err
     for path, key in zip(settings.require_signature, keys, strict=True):
-        log.info("versions are served that %s has signed, SHA-256 %s", path, key.fingerprint)
+        log.info("versions signed with %s (SHA-256 %s) are served", path, key.fingerprint)
     return keys

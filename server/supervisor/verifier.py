@@ -1,7 +1,7 @@
-"""Verifies a version in a process of its own: a hostile or broken model can only take that process with it.
+"""Verifies a version in a process of its own: a hostile or broken model can crash only that process.
 
-What it says is read line by line, each of bounded length, and held against what may be said. It has bounded memory, and
-time in proportion to the images that it recounts.
+Its output is read line by line, each of bounded length, and checked against the allowed messages. Its memory is
+bounded, and its time limit is proportional to the number of images it recounts.
 """
 
 import asyncio
@@ -22,16 +22,16 @@ from vouch.server.supervisor.ahead import MAX_WORD_BYTES, Ahead, end, start_prob
 from vouch.server.supervisor.memory import taken_bytes, total_bytes
 
 LOOK_S = 0.1
-"""How often it is looked at what the process takes."""
+"""How often the process's memory is checked."""
 END_S = 10.0
-"""After its last word."""
+"""Limit for the process to end after its last message."""
 
 Hear = Callable[[Claimed], None]
 
 
 @dataclass(frozen=True)
 class ProbeLimits:
-    """What a version may take to be verified."""
+    """Memory and time limits of one verification."""
 
     memory_bytes: int = field(default_factory=lambda: total_bytes() // 2)
     start_s: float = START_S
@@ -45,12 +45,12 @@ class Verifier:
 
     settings: RuntimeSettings
     cores: int
-    """Of each worker."""
+    """Number of cores of each worker."""
     limits: ProbeLimits = field(default_factory=ProbeLimits)
     keys: tuple[PublicKey, ...] = ()
-    """Of which one must have signed a bundle; none: it need not be signed."""
+    """One of them must have signed a bundle; if empty, no signature is needed."""
     ahead: Ahead | None = None
-    """A process that waits for a first task."""
+    """A process that was started early, for the first task."""
 
     async def verify(self, bundle: Path) -> Verdict:
         """As `probe`."""
@@ -58,8 +58,8 @@ class Verifier:
         return await probe(bundle, self.settings, self.cores, self.limits, self.keys, started)
 
     async def claims(self, bundle: Path, older: tuple[int, ...]) -> tuple[Claimed, ...]:
-        """What other versions of a bundle's model say of themselves. Of those that cannot be read, nothing: they are
-        verified as others are, and refused with the reason.
+        """The claims of other versions of a bundle's model. Unreadable versions are left out: they are refused with
+        the reason when they are verified.
         """
         said: dict[int, Claimed] = {}
 
@@ -86,15 +86,15 @@ async def probe(
 
     Args:
         bundle: NAME/VERSION in a models folder.
-        cores: of each worker: how the model is run best is measured on as many.
-        keys: of which one must have signed it; none: it need not be signed.
-        started: a process that waits for this task; None: one is started.
+        cores: number of cores of each worker; the run plan is measured on as many.
+        keys: one of them must have signed it; if empty, no signature is needed.
+        started: a running process that waits for this task; None: one is started.
 
     Raises:
-        Refused: with the reason, also where the process crashed, or took more memory or time than it may.
-        Incomplete: its folder is not whole.
-        Undecided: the process could not be started, or was killed from outside, or what kept it may have passed a
-            moment later; the bundle may be good.
+        Refused: with the reason; also if the process crashed, or exceeded its memory or time limit.
+        Incomplete: its folder is incomplete.
+        Undecided: the process could not be started, was killed from outside, or failed for a reason that may be
+            temporary; the bundle may be good.
     """
     limits = limits or ProbeLimits()
     async with _process(_task(bundle, settings, cores, limits, keys), started) as process:
@@ -106,7 +106,7 @@ async def probe(
                 code = await process.wait()
                 raise _died(code, await errors)
         except TimeoutError as err:
-            raise Refused("the process that verified it fell silent") from err
+            raise Refused("the process that verified it stopped responding") from err
         finally:
             errors.cancel()
 
@@ -127,24 +127,24 @@ def _task(
 
 @asynccontextmanager
 async def _process(task: ProbeTask, started: Process | None = None) -> AsyncIterator[Process]:
-    """A process that does this; it is ended with the block."""
+    """A process that does this task; it is killed at the end of the block."""
     try:
         process = started or await start_probe(DEVNULL if task.older else PIPE)
     except OSError as err:
         raise Undecided(f"no process could be started to verify it: {err.strerror}") from err
     try:
         assert process.stdin is not None
-        process.stdin.write(task.model_dump_json().encode() + b"\n")  # which waits for nobody
+        process.stdin.write(task.model_dump_json().encode() + b"\n")  # does not block
         yield process
     finally:
         await end(process)
 
 
 async def _heard(process: Process, limits: ProbeLimits, hear: Hear | None = None) -> Verdict | None:
-    """The verdict; None where the process ended without a word of it.
+    """The verdict; None if the process ended without one.
 
     Args:
-        hear: told what versions claim, where that was asked.
+        hear: called with the claims of versions, if these were requested.
     """
     loop, doing, within_s = asyncio.get_running_loop(), "reading and opening it", limits.start_s
     ends = loop.time() + within_s
@@ -172,7 +172,7 @@ async def _heard(process: Process, limits: ProbeLimits, hear: Hear | None = None
             case NotVerified(reason=reason) as refusal:
                 raise (Undecided if refusal.passing else Incomplete if refusal.incomplete else Refused)(reason)
             case _:
-                raise Refused("the process that verified it said what it may not say")
+                raise Refused("the process that verified it sent an unexpected message")
 
 
 async def _line(process: Process) -> bytes:
@@ -180,7 +180,7 @@ async def _line(process: Process) -> bytes:
     try:
         return await process.stdout.readline()
     except ValueError as err:
-        raise Refused(f"the process that verified it said more than {MAX_WORD_BYTES:,} bytes at once") from err
+        raise Refused(f"the process that verified it sent a line of more than {MAX_WORD_BYTES:,} bytes") from err
 
 
 def _word(line: bytes) -> object:
@@ -190,7 +190,7 @@ def _word(line: bytes) -> object:
 
 
 async def _last_line(process: Process) -> str:
-    """Of standard error, all of which is read and little of it kept."""
+    """The last line of standard error, which is read to its end."""
     assert process.stderr is not None
     kept = b""
     while chunk := await process.stderr.read(MAX_REASON):
@@ -200,8 +200,8 @@ async def _last_line(process: Process) -> str:
 
 def _died(code: int, last_line: str) -> Refused | Undecided:
     if code == -signal.SIGKILL:
-        return Undecided("the process that verified it was killed, perhaps for want of memory")
+        return Undecided("the process that verified it was killed, perhaps because memory ran out")
     if code < 0:
         name = next((one.name for one in signal.Signals if one == -code), f"signal {-code}")
-        return Refused(f"the process that verified it died by {name}")
+        return Refused(f"the process that verified it was killed by {name}")
     return Refused(last_line or f"verification ended with code {code}")

@@ -1,4 +1,4 @@
-"""Tells a worker that hangs from one that works, was stopped, or could not run because nothing could."""
+"""Distinguishes a worker that hangs from one that works, was stopped, or could not run because the machine slept."""
 
 import os
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from vouch.server.supervisor.states import Limits
 
 LOOK_INTERVAL_S = 1.0
 BUSY_SHARE = 0.02
-"""Of a core, from which on it works; on a busy machine it gets no more."""
+"""Share of a core from which a process counts as working; a busy machine may give it no more."""
 ASLEEP_S = 2.0
-"""Whoever looks so much too late has not been running itself, and the worker perhaps neither."""
+"""If a check is this late, the supervisor itself did not run, and perhaps the worker did not either."""
 STOPPED = ("T", "t")
-"""By a signal, or by a debugger: whoever did that lets it go on again."""
+"""States of a process stopped by a signal or a debugger, which is expected to continue it."""
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -22,11 +22,11 @@ class Vitals:
 
     stopped: bool
     cpu_s: float
-    """Processor time that it has used, of all of its threads."""
+    """Processor time used by all its threads."""
 
 
 def vitals(pid: int) -> Vitals | None:
-    """None where the process is gone, or the system does not tell: https://man7.org/linux/man-pages/man5/proc.5.html"""
+    """None if the process has ended or has no /proc: https://man7.org/linux/man-pages/man5/proc.5.html"""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -35,12 +35,12 @@ def vitals(pid: int) -> Vitals | None:
 
 
 class Watchdog:
-    """Of one process, which gives signs of life."""
+    """Watches one process, which sends heartbeats."""
 
     def __init__(self, pid: int, now: float, limits: Limits) -> None:
         """
         Args:
-            now: by a monotonic clock, in seconds, as everywhere here.
+            now: seconds of a monotonic clock, as everywhere in this file.
         """
         self._limits = limits
         self._pid = pid
@@ -48,13 +48,13 @@ class Watchdog:
         self._worked_s = 0.0
 
     def heard(self, now: float) -> None:
-        """It has given a sign of life."""
+        """A heartbeat has arrived."""
         self._heard_at = now
 
     def trouble(self, now: float) -> str:
-        """What is wrong with it; empty while it answers, works, or was stopped. To be asked every `LOOK_INTERVAL_S`."""
+        """What is wrong with it; empty while it responds, works, or is stopped. Call this every `LOOK_INTERVAL_S`."""
         if now - self._looked_at > LOOK_INTERVAL_S + ASLEEP_S:
-            self._heard_at = now  # silence begins anew
+            self._heard_at = now
         self._looked_at = now
         silent_s, found = now - self._heard_at, vitals(self._pid)
         if silent_s <= self._limits.silent_s:
@@ -63,5 +63,5 @@ class Watchdog:
         if silent_s <= self._limits.silent_s + self._limits.measured_s or (found is not None and found.stopped):
             return ""
         if found is None or found.cpu_s - self._worked_s < BUSY_SHARE * (silent_s - self._limits.silent_s):
-            return f"gave no sign of life for {silent_s:.0f} s"
-        return f"was busy without an answer for {silent_s:.0f} s" if silent_s > self._limits.busy_s else ""
+            return f"sent no heartbeat for {silent_s:.0f} s"
+        return f"was busy and sent no heartbeat for {silent_s:.0f} s" if silent_s > self._limits.busy_s else ""

@@ -1,7 +1,7 @@
-"""Looks at the models folder and has every new version verified: what it finds goes to `Published`, which decides.
+"""Scans the models folder and verifies every new version; passes the results to `Published`, which decides.
 
-Nothing that lies in the folder is parsed here; the verification does that, in a process of its own. Whatever a look
-runs into, the next one is made.
+No file of the folder is parsed here; the verification does that, in a process of its own. An error in one scan does
+not prevent the next one.
 """
 
 import asyncio
@@ -30,13 +30,13 @@ log = logging.getLogger("vouch.server")
 
 
 class Verifier(Protocol):
-    """Looks into bundles, each in a process of its own."""
+    """Verifies bundles, each in a process of its own."""
 
     async def verify(self, bundle: Path) -> Verdict:
-        """What is found of the bundle in this folder, NAME/VERSION. Raises Refused or Undecided."""
+        """The verdict on the bundle in this folder, NAME/VERSION. Raises Refused or Undecided."""
 
     async def claims(self, bundle: Path, older: tuple[int, ...]) -> tuple[Claimed, ...]:
-        """What these versions of the same model say of themselves, those alone that can be read."""
+        """The claims of these versions of the same model, without those that cannot be read."""
 
 
 Key = tuple[str, int]
@@ -45,23 +45,23 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True)
 class WatchLimits:
-    """How the folder is looked at, in seconds where nothing else is said."""
+    """How the folder is scanned; values are in seconds unless stated otherwise."""
 
     at_once: int = 2
     """Versions that are verified at the same time."""
     look_s: float = 20.0
-    """For one look: a folder over a network may never answer."""
+    """Limit for one scan: a network drive may hang."""
     retry_s: float = 1.0
-    """Before a version that could not be looked at for a passing reason is tried again; twice as long each time."""
+    """Pause before a version is tried again after a temporary failure; twice as long each time."""
     retry_most_s: float = 60.0
     settled_s: float = 3.0
-    """A version that is not whole and that somebody has written to so lately is being copied."""
+    """An incomplete version that was changed within this time counts as being copied."""
     stale_s: float = 30.0
-    """A folder that could not be looked at for so long, and for two intervals, counts as one that cannot be read."""
+    """A folder not scanned for this time plus two intervals counts as unreadable."""
 
 
 class Watcher:
-    """Models are looked after side by side: none waits for another."""
+    """Handles models concurrently: none waits for another."""
 
     def __init__(
         self,
@@ -79,9 +79,9 @@ class Watcher:
         self._at_once = asyncio.Semaphore(self._limits.at_once)
         self._at_work: dict[str, asyncio.Task[None]] = {}
         self._seen: dict[Key, Fingerprint] = {}
-        """What a version's folder was like when it was decided on."""
+        """Fingerprint of a version's folder when it was decided."""
         self._again_at: dict[Key, float] = {}
-        """When a version that could not be decided on is tried again, in the event loop's time."""
+        """When an undecided version is tried again, in the event loop's time."""
         self._backoffs: dict[Key, Backoff] = {}
         self._trouble: dict[str, str] = {}
         self._without_models = ""
@@ -91,12 +91,12 @@ class Watcher:
 
     @property
     def found(self) -> Found:
-        """What the folder holds, as far as anybody knows at this moment."""
+        """What the last scan found in the folder."""
         stale = time.monotonic() - self._looked_at > self._limits.stale_s + 2 * self._interval_s
         return replace(self._found, readable=False) if stale else self._found
 
     async def watch(self, interval_s: float) -> None:
-        """Looks now and then every `interval_s` seconds, until cancelled."""
+        """Scans every `interval_s` seconds, until cancelled."""
         self._interval_s = interval_s
         try:
             while True:
@@ -108,8 +108,8 @@ class Watcher:
             await asyncio.gather(*self._at_work.values(), return_exceptions=True)
 
     async def look(self) -> None:
-        """Sets every model that has something new to work; says once what cannot be read while that does not change.
-        Never raises but when cancelled.
+        """Starts a task for every model with something new to verify; logs each unreadable folder once. Raises nothing
+        unless cancelled.
         """
         try:
             async with asyncio.timeout(self._limits.look_s):
@@ -123,7 +123,7 @@ class Watcher:
             self._tell("", err)
 
     async def settled(self) -> None:
-        """Returns when what was found so far is decided on."""
+        """Waits until everything found so far is decided."""
         await asyncio.gather(*self._at_work.values())
 
     async def _look(self, there: Mapping[Key, bool]) -> None:
@@ -144,7 +144,7 @@ class Watcher:
                 task.add_done_callback(partial(self._ended, name))
 
     async def _forget_changed(self, contents: dict[str, list[int] | None]) -> None:
-        """What lies in a folder that has changed since it was decided on is looked at again."""
+        """Versions whose folder has changed since they were decided are verified again."""
         for name, version in [*self._seen]:
             if (found := contents.get(name, [])) is not None and version not in found:
                 for kept in (self._seen, self._again_at, self._backoffs):
@@ -170,13 +170,13 @@ class Watcher:
         return self._folder.path / name / str(version)
 
     def _next(self, name: str) -> int | None:
-        """The version of a model that is to be verified now; None: there is none."""
+        """The next version of a model to verify now; None if there is none."""
         now = asyncio.get_running_loop().time()
         open_now = (one for one in self._published.to_verify(name) if self._again_at.get((name, one), now) <= now)
         return next(open_now, None)
 
     async def _bring_up(self, name: str) -> None:
-        """Verifies what would be served, until there is nothing more. Never raises but when cancelled."""
+        """Verifies the versions that would be served, one after the other. Raises nothing unless cancelled."""
         try:
             while (version := self._next(name)) is not None:
                 async with self._at_once:
@@ -186,12 +186,12 @@ class Watcher:
             self._tell(name, err)
 
     async def _try(self, name: str, version: int) -> None:
-        """Decides on a version, or when it is tried again."""
+        """Decides a version, or when it is tried again."""
         path, key = self._path(name, version), (name, version)
         seen = await asyncio.to_thread(fingerprint, path)
         try:
             verdict = await self._verdict(path)
-            claims = await self._claims(path, key)  # one process at a time: each has its bound on memory
+            claims = await self._claims(path, key)  # one process at a time: each has its memory limit
         except (DomainError, BundleError, OSError) as err:
             if isinstance(err, Undecided) or is_passing(err):
                 self._try_again_later(key, err)
@@ -204,12 +204,12 @@ class Watcher:
         self._decide(key, seen)
         verified = VerifiedVersion(name, version, path, verdict)
         self._presence.keep(verified, seen)
-        self._published.claim(name, claims)  # before it is known, or it would be served without being compared
+        self._published.claim(name, claims)  # before `verify`, or it would be served without a comparison
         self._published.verify(verified)
-        await asyncio.to_thread(self._held.hold, verified)  # after it is known, or the next look would let go of it
+        await asyncio.to_thread(self._held.hold, verified)  # after `verify`, or the next scan would close the files
 
     async def _claims(self, path: Path, key: Key) -> tuple[Claimed, ...]:
-        """What older versions say of themselves that this one is compared with."""
+        """Claims of the older versions that this one is compared with."""
         older = self._published.without_claims(*key)
         return await self._verifier.claims(path, older) if older else ()
 
@@ -240,7 +240,7 @@ class Watcher:
         self._published.put_off(*key)
 
     async def _is_being_copied(self, path: Path, seen: Fingerprint, err: Exception) -> bool:
-        """Whether a version that is not whole may become so: somebody is writing to it, or was a moment ago."""
+        """Whether an incomplete version is being copied: its folder is changing, or changed a moment ago."""
         if not isinstance(err, Incomplete):
             return False
         if await asyncio.to_thread(fingerprint, path) != seen:
@@ -251,7 +251,7 @@ class Watcher:
     def _wait_for_the_rest(self, key: Key) -> None:
         if key not in self._again_at:
             log.info(
-                "%s version %d is not whole and is being copied: it is verified when it is",
+                "%s version %d is incomplete and is being copied; it will be verified when it is complete",
                 *key,
                 extra=event("being_copied", model=key[0], version=key[1]),
             )
@@ -262,7 +262,7 @@ class Watcher:
         del self._at_work[name]
 
     def _tell_of_none(self, found: str) -> None:
-        """Says what the folder holds in place of models, where it holds none: it may be meant, and may be a slip."""
+        """Logs what the folder contains instead of models, if it has none: that may be a mistake."""
         if found and found != self._without_models:
             log.warning("no model yet: %s", found, extra=event("no_model", models=str(self._folder.path)))
         self._without_models = found
@@ -270,8 +270,8 @@ class Watcher:
     def _tell(self, name: str, err: Exception) -> None:
         if self._trouble.get(name) != repr(err):
             bug = None if isinstance(err, BundleError | OSError) else err
-            said = str(err) or "the models folder did not answer in time"
+            said = str(err) or "reading the models folder timed out"
             log.error(
-                "%s; what is served stays served", said, exc_info=bug, extra=event("models_folder_trouble", model=name)
+                "%s; served versions stay served", said, exc_info=bug, extra=event("models_folder_trouble", model=name)
             )
         self._trouble[name] = repr(err)

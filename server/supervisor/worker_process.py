@@ -1,4 +1,4 @@
-"""One worker process: the state that it is in, how long it may stay there, and what it says."""
+"""One worker process: its state, the time limits of its states, and the messages it sends."""
 
 import asyncio
 import logging
@@ -38,39 +38,39 @@ log = logging.getLogger("vouch.server")
 
 
 class WorkerGone(Exception):
-    """The worker ended, or takes no more calls: it will not answer."""
+    """The worker ended or takes no more calls, so it will not reply."""
 
 
 class WorkerProcess:
-    """Made by `launch`. `ended` is done when the process has ended, with how it did."""
+    """Made by `launch`. `ended` is done when the process has ended; its result is how."""
 
     def __init__(self, process: asyncio.subprocess.Process, link: Channel, limits: Limits) -> None:
         loop = asyncio.get_running_loop()
         self.state = State.STARTING
         self.pid = process.pid
         self.loading: tuple[str, int] | None = None
-        """The model and version that it began to load, until it has said what came of it."""
+        """The model and version it is loading, until it reports the result."""
         self.number = 0
-        """Of the line-up that it has applied."""
+        """Number of the line-up it has applied."""
         self.asked = 0
-        """Of the line-up that it was sent last."""
+        """Number of the line-up it was last sent."""
         self.judged: set[tuple[str, int]] = set()
-        """Versions that it could not load, of which that has been noted."""
+        """Versions that it could not load, and whose failure was already counted."""
         self.running: frozenset[tuple[str, int]] = frozenset()
         """Models and versions that it serves."""
         self.problem = ""
         """Why it cannot take calls; empty while it can."""
         self.broken = ""
-        """Why it wants to be replaced; empty while it does not."""
+        """Why it asks to be replaced; empty while it does not."""
         self.counts = Counts()
-        """What it said last that it has counted."""
+        """Its last reported counts."""
         self.ended: asyncio.Future[str] = loop.create_future()
         self._left: asyncio.Future[None] = loop.create_future()
-        """Done when it takes no more calls, for whatever reason."""
+        """Done when it takes no more calls, for any reason."""
         self.on_change: Callable[[], None] = lambda: None
-        """Called when its state has changed, or it is broken."""
+        """Called when its state changes, or it is broken."""
         self.on_ask_total: Callable[[int], None] = lambda number: None
-        """Called with the number of its question when it asks what all workers have counted."""
+        """Called with the number of its question when it asks for the counts of all workers."""
         self._process = process
         self._link = link
         self._limits = limits
@@ -86,7 +86,7 @@ class WorkerProcess:
 
     @classmethod
     async def launch(cls, launcher: Launcher, limits: Limits) -> Self:
-        """A new process, which is starting.
+        """Starts a new process, in the state STARTING.
 
         Raises:
             StartFailed: no process could be started.
@@ -105,13 +105,13 @@ class WorkerProcess:
             theirs.close()
 
     async def how(self) -> str:
-        """How it left: its end follows that of its channel, or does not."""
+        """How it ended; waits a moment, since a process ends shortly after its channel closes."""
         await asyncio.wait((self.ended,), timeout=self._limits.heard_s)
-        return self.ended.result() if self.ended.done() else "is not heard any more"
+        return self.ended.result() if self.ended.done() else "closed its channel"
 
     @property
     def was_killed(self) -> bool:
-        """Whether somebody else killed it, for want of memory perhaps."""
+        """Whether it was killed from outside, perhaps because memory ran out."""
         return self._exit_code == -signal.SIGKILL and not self._killed_for
 
     @property
@@ -120,7 +120,7 @@ class WorkerProcess:
         return self.state in (State.STARTING, State.READY)
 
     async def follow(self, line_up: LineUp) -> Applied:
-        """What came of a line-up, or of a later one where that has overtaken it.
+        """Sends it a line-up; returns its result, or that of a later line-up that overtook it.
 
         Raises:
             WorkerGone: it ended meanwhile.
@@ -135,12 +135,12 @@ class WorkerProcess:
         failed = {(one.name, one.version) for one in applied.problems}
         wanted = {(name, version.version) for name, version in line_up.versions()}
         lost = {name for name, _ in failed}
-        kept = {one for one in self.running if one[0] in lost and one not in failed}  # served on in its place
+        kept = {one for one in self.running if one[0] in lost and one not in failed}  # still served instead
         self.number, self.running = line_up.number, frozenset((wanted - failed) | kept)
         return applied
 
     async def listen(self) -> None:
-        """Has it take calls.
+        """Makes it take calls.
 
         Raises:
             StartFailed: it cannot.
@@ -151,35 +151,35 @@ class WorkerProcess:
             raise StartFailed(problem)
 
     async def ask_counts(self) -> Counts:
-        """What it has counted."""
+        """Its counts, or the last reported ones if it does not reply in time."""
         if self._hears:
             with suppress(TimeoutError):
                 await self._questions.ask(lambda number: self._link.say(Ping(number=number)), self._limits.count_s)
         return self.counts
 
     def tell_total(self, number: int, counts: Counts) -> None:
-        """What all workers have counted, as it asked."""
+        """Sends it the counts of all workers, as it asked."""
         self._link.say(Total(number=number, counts=counts))
 
     def drain(self, delay_s: float = 0.0) -> None:
-        """Has it take no more calls, after a delay, and end when it has answered those that it has."""
+        """Makes it stop taking calls after a delay, and end when its calls are finished."""
         if self.is_alive:
             self._link.say(Stop(delay_s=delay_s))
             self._enter(State.DRAINING)
             self._ends_at += delay_s
 
     def kill(self, reason: str = "") -> None:
-        """Ends it at once.
+        """Kills it immediately.
 
         Args:
-            reason: for the log; empty where somebody wanted it so.
+            reason: for the log; empty if the kill was requested.
         """
         self._killed_for = self._killed_for or reason
         with suppress(ProcessLookupError):
             self._process.kill()
 
     async def _unless_gone(self, answer: "asyncio.Future[Answer]") -> Answer:
-        """Raises WorkerGone. Its states have limits, so this has one too."""
+        """Raises WorkerGone. The limits of the states limit this wait."""
         await asyncio.wait((answer, self._left), return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
             raise WorkerGone(await self.how())
@@ -197,22 +197,22 @@ class WorkerProcess:
         self.on_change()
 
     async def _watch(self) -> None:
-        """Until the process has ended; ends it where it stays in a state for too long."""
+        """Runs until the process has ended; kills it if it stays in a state for too long."""
         loop = asyncio.get_running_loop()
         exited = asyncio.ensure_future(self._process.wait())
         hearing = asyncio.create_task(self._hear(), name=f"hear worker {self.pid}")
         while not (await asyncio.wait((exited,), timeout=self._limits.look_s))[0]:
             if trouble := self._trouble(loop.time()):
-                log.error("a worker %s and is ended", trouble, extra=event("worker_silent", reason=trouble))
+                log.error("a worker %s and is killed", trouble, extra=event("worker_silent", reason=trouble))
                 self.kill(trouble)
                 await asyncio.wait((exited,), timeout=self._limits.end_s)
                 break
             self._link.say(Ping())
-        # Its last words: what it was loading, and what it has counted.
+        # Its last messages: what it was loading, and its counts.
         await asyncio.wait((hearing,), timeout=self._limits.end_s)
         hearing.cancel()
         self._exit_code = exited.result() if exited.done() else None
-        how = f"ended with {self._exit_code}" if exited.done() else "was killed and does not end"
+        how = f"ended with exit code {self._exit_code}" if exited.done() else "was killed and has not ended"
         self.ended.set_result(f"{self._killed_for} and {how}" if self._killed_for else how)
         self._enter(State.GONE)
         await self._link.close()
@@ -257,7 +257,7 @@ class WorkerProcess:
                     self.on_change()
         self._hears = False
         self._questions.end()
-        self._link.say(Stop())  # where its end is still read, and what it said was not understood
+        self._link.say(Stop())  # it may still read, if only its own message was invalid
         if self.is_alive:
             self._enter(State.DRAINING)
 
@@ -269,7 +269,7 @@ class WorkerProcess:
         self._ends_at = asyncio.get_running_loop().time() + within_s
 
     def _answer(self, applied: Applied) -> None:
-        """To all that waited for this line-up or an earlier one, which a worker may skip."""
+        """Resolves all who waited for this line-up or an earlier one, which a worker may skip."""
         waiting, self._waiting = self._waiting, []
         for number, answer in waiting:
             if number > applied.number:
@@ -287,7 +287,7 @@ async def _started(launch: Launch, ends: tuple[int, int]) -> asyncio.subprocess.
             pass_fds=(*ends, *launch.files, *launch.held),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=2,  # standard output is the supervisor's
-            start_new_session=True,  # Ctrl-C in a terminal is for the supervisor alone
+            start_new_session=True,  # Ctrl-C in a terminal must reach only the supervisor
         )
     finally:
         for held in launch.files:

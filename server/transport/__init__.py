@@ -1,1 +1,1 @@
-"""HTTP/2 by other people: h2corn and grpcio. Knows tables of methods, and neither models nor services."""
+"""HTTP/2 by two libraries, h2corn and grpcio. Knows tables of methods, but neither models nor services."""

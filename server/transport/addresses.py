@@ -1,6 +1,6 @@
-"""Addresses: what a host stands for, sockets that are bound there, how people write it, and why it cannot be had.
+"""Addresses: resolves hosts, binds sockets, formats addresses, and explains why a server cannot listen.
 
-The supervisor resolves a host once. Whoever listens, in whatever process, gets the address that came of it.
+The supervisor resolves a host once. All processes that listen get the resulting address.
 """
 
 import errno
@@ -10,13 +10,13 @@ from ipaddress import IPv6Address
 
 
 def resolved(host: str) -> str:
-    """The one address that is listened on: the first of a name that has several.
+    """The numeric address to listen on: the first, if a name has several.
 
     Args:
         host: a name or an address; an IPv6 one without brackets.
 
     Raises:
-        OSError: no machine of this name is known.
+        OSError: the name cannot be resolved.
     """
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     numeric, _ = socket.getnameinfo(found[0][4], socket.NI_NUMERICHOST)
@@ -24,44 +24,44 @@ def resolved(host: str) -> str:
 
 
 def written(host: str, port: int) -> str:
-    """Host and port as callers write them: an IPv6 address in brackets."""
+    """Host and port in one text; an IPv6 address gets brackets."""
     return f"[{host}]:{port}" if is_ipv6(host) else f"{host}:{port}"
 
 
 def is_ipv6(host: str) -> bool:
-    """Whether it is an IPv6 address, not a name nor an IPv4 one."""
+    """Whether it is an IPv6 address, not a name or an IPv4 address."""
     with suppress(ValueError):
         return bool(IPv6Address(host).version)
     return False
 
 
 def cannot_listen(host: str, port: int, err: OSError) -> str:
-    """That it is not possible to listen there, and why."""
+    """The message that a server cannot listen there, and why."""
     return f"cannot listen on {written(host, port)}: {_reason(err)}"
 
 
 def _reason(err: OSError) -> str:
     if err.errno == errno.EADDRINUSE:
-        return "another program listens there"
+        return "another program uses this port"
     if err.errno == errno.EADDRNOTAVAIL:
-        return "it is no address of this machine"
+        return "this machine does not have this address"
     if err.errno in (errno.EACCES, errno.EPERM):
-        return "this user may not listen there; ports from 1024 on are free to all"
+        return "this user may not use this port; ports from 1024 on need no privilege"
     if isinstance(err, socket.gaierror):
-        return "no machine of this name is known"
+        return "this host name is unknown"
     return err.strerror or str(err)
 
 
 def bound(host: str, port: int, *, shared: bool) -> socket.socket:
-    """A socket that is bound there and does not listen.
+    """A socket bound to this address, which does not listen.
 
     Args:
         host: a name or an address; an IPv6 one without brackets.
         port: 0 for a free one.
-        shared: other processes of this user may listen there too.
+        shared: whether other processes of this user may listen there too.
 
     Raises:
-        OSError: it is no address of this machine, or the port is taken.
+        OSError: this machine does not have the address, or the port is in use.
     """
     family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     made = socket.socket(family, kind)
@@ -75,7 +75,7 @@ def bound(host: str, port: int, *, shared: bool) -> socket.socket:
 
 
 def why_not(host: str, port: int, *, shared: bool) -> str:
-    """That it is not possible to listen there, and why: for a library that does not say."""
+    """As `cannot_listen`, for a library that does not give the reason: tries it again."""
     try:
         with bound(host, port, shared=shared) as tried:
             tried.listen()

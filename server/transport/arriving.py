@@ -1,7 +1,7 @@
-"""Messages that have begun to arrive: how long that may take, and that their bytes are taken from the budget.
+"""Messages that are arriving: limits their time, and takes their bytes from the budget.
 
-Whoever sends most of a message and then nothing more costs memory for as long as it likes; so every piece counts,
-before the services see anything of it.
+A caller who sends most of a message and then nothing more would use memory without limit. So every piece counts before
+the services see the message.
 """
 
 import asyncio
@@ -11,18 +11,18 @@ from vouch.server.budget import Hold
 from vouch.server.errors import DeadlineExpired, DomainError
 
 WHOLE_WITHIN_S = 120.0
-"""For a message, from its first piece on: 64 MiB come at 4.5 megabits a second."""
+"""Time limit of a message from its first piece on: 64 MiB need 4.5 megabits per second."""
 PIECE_BYTES = 64
-"""What a piece takes beside its content."""
+"""Memory of a piece in addition to its content."""
 MOST_REFUSED = 4
-"""Younger messages that are refused for a piece of an older one."""
+"""Most younger messages that are refused to make room for a piece of an older one."""
 LOOKS = 20
-"""In that time, how often the late ones are looked for. A timer for each message would take 7 of the 100 microseconds
-that a call with 25 KB takes."""
+"""How often late messages are searched for in that time. A timer for each message would take 7 of the 100 microseconds
+of a call with 25 KB."""
 
 
 class Arriving:
-    """Belongs to one event loop."""
+    """The messages that are arriving. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._unfinished: dict[Arrival, None] = {}
@@ -30,10 +30,10 @@ class Arriving:
         self._looking = False
 
     def message(self, hold: Hold) -> "Arrival":
-        """Around the arrival of one, within the task that waits for it.
+        """A context manager for the arrival of one message, in the task that waits for it.
 
         Args:
-            hold: what its pieces are taken into; they stay there if it becomes whole.
+            hold: takes the bytes of its pieces, and keeps them when it is complete.
 
         Raises:
             DeadlineExpired: it takes too long.
@@ -41,18 +41,18 @@ class Arriving:
         return Arrival(self, hold)
 
     def begin(self, arrival: "Arrival") -> None:
-        """It is looked after from now on."""
+        """Starts to watch a message."""
         self._unfinished[arrival] = None
         if not self._looking:
             self._looking = True
             asyncio.get_running_loop().call_later(WHOLE_WITHIN_S / LOOKS, self._look)
 
     def end(self, arrival: "Arrival") -> None:
-        """It is whole, or has failed."""
+        """The message is complete, or has failed."""
         self._unfinished.pop(arrival, None)
 
     def youngest(self) -> "Arrival | None":
-        """Of all that are not whole."""
+        """The youngest incomplete message."""
         return next(reversed(self._unfinished), None)
 
     def _look(self) -> None:
@@ -78,7 +78,7 @@ class Arrival:
         self._task: asyncio.Task[object] | None = None
         self.began_s = 0.0
         self.held_bytes = 0
-        """Of its pieces, as they are taken into the hold."""
+        """Bytes of its pieces in the hold."""
 
     def __enter__(self) -> "Arrival":
         self._task = asyncio.current_task()
@@ -87,12 +87,12 @@ class Arrival:
         return self
 
     def came(self, count: int) -> None:
-        """Another piece of so many bytes; it takes some of its own too.
+        """Takes another piece of this size, and its overhead, from the budget.
 
-        Where there is no room, messages that began later are refused: of those that come together some become whole.
+        If there is no room, messages that began later are refused, so that at least some messages become complete.
 
         Raises:
-            Overloaded, InvalidRequest: the budget has no room for it even so.
+            Overloaded, InvalidRequest: the budget still has no room for it.
         """
         size = count + PIECE_BYTES
         for _ in range(MOST_REFUSED):
@@ -108,10 +108,10 @@ class Arrival:
 
     def expire(self) -> None:
         """Ends the wait for the rest."""
-        self._end(DeadlineExpired(f"the request was not whole within {WHOLE_WITHIN_S:.0f} s"))
+        self._end(DeadlineExpired(f"the request was not complete within {WHOLE_WITHIN_S:.0f} s"))
 
     def refuse(self) -> None:
-        """Gives its bytes to an older one."""
+        """Refuses this message to make room for an older one."""
         self._arriving.end(self)
         size, self.held_bytes = self.held_bytes, 0
         self._hold.give_back("received", size)
@@ -131,5 +131,5 @@ class Arrival:
             why, self._ended_by = self._ended_by, None
             try:
                 raise why from error
-            finally:  # the error leads back here: a circle, which would keep the pieces until garbage is collected
+            finally:  # the error refers to this frame: a cycle, which would keep the pieces until garbage collection
                 del why, error

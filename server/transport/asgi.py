@@ -1,8 +1,8 @@
-"""The tables of the services as an ASGI application, for a server whose HTTP/2 is somebody else's well-kept one.
+"""The services' tables as an ASGI application, for any ASGI server with HTTP/2.
 
-Over HTTP/2, gRPC is little: a path, a length before each message, a deadline in a header, a status in the trailers
-(https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md). The server must know the extension
-`http.response.trailers`. What is no gRPC goes to another application, where there is one.
+gRPC adds little to HTTP/2: a path, a length before each message, a deadline in a header, a status in the trailers
+(https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md). The server must support the extension
+`http.response.trailers`. Other requests go to another application, if there is one.
 """
 
 from time import perf_counter_ns
@@ -21,13 +21,13 @@ NO_HTTP: Event = {
 
 
 class App:
-    """Answers what comes to the port. An ASGI application, less its lifespan."""
+    """Answers all requests to the port. An ASGI application without the lifespan protocol."""
 
     def __init__(self, calls: Calls, intake: Intake, make_http: MakeHttp | None = None) -> None:
         """
         Args:
-            intake: what requests come in through.
-            make_http: None where the port speaks gRPC alone.
+            intake: limits and budget for incoming requests.
+            make_http: None if the port serves only gRPC.
         """
         self._calls = calls
         self._intake = intake
@@ -45,7 +45,7 @@ class App:
             await self._http(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Says what this port is."""
+        """Answers that this port serves only gRPC."""
         began_ns = perf_counter_ns()
         try:
             await send(NO_HTTP)

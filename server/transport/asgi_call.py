@@ -16,15 +16,17 @@ from vouch.server.rpc.status import Status
 from vouch.server.rpc.waiting import CallerLeft
 from vouch.server.transport.asgi_request import AsgiRequest, Event, Receive, Scope, Send, body_event, body_events
 from vouch.server.transport.intake import Intake
+from vouch.server.transport.joining import joined
 
 CONTENT_TYPE = b"application/grpc"
 HEADERS = [(b"content-type", CONTENT_TYPE), (b"grpc-accept-encoding", b"identity,gzip,deflate")]
 START: Event = {"type": "http.response.start", "status": 200, "headers": HEADERS, "trailers": True}
 OK_TRAILERS: Event = {"type": "http.response.trailers", "headers": [(b"grpc-status", b"0")]}
 LENGTH_BYTES = 5
-"""Before each message: whether it is compressed, then its length."""
+"""Bytes before each message: whether it is compressed, then its length."""
 WORTH_NO_COPY = 1 << 14
-"""Bytes of a message from which on a view costs less than a copy."""
+"""Size of a message from which a view costs less than a copy."""
+ENDS_WITHIN, NOT_ONE = "the request ends in the middle of a message", "expected exactly one message"
 TRAILERS = "http.response.trailers"
 
 
@@ -41,31 +43,31 @@ class AsgiCall(AsgiRequest):
 
     @property
     def is_grpc(self) -> bool:
-        """Whether this is a gRPC call at all: over HTTP/1.1 there is none."""
+        """Whether this is a gRPC call, which needs HTTP/2."""
         return self._may_be_grpc and self._headers.get(b"content-type", b"").startswith(CONTENT_TYPE)
 
     def check(self) -> None:
         """
         Raises:
-            InvalidRequest: the call's status cannot be sent behind its messages.
+            InvalidRequest: the call's status cannot be sent after its messages.
         """
         if not self._has_trailers:
-            raise InvalidRequest("expected the header 'te: trailers', which gRPC's calls have")
+            raise InvalidRequest("expected the header 'te: trailers', which every gRPC call has")
 
     async def one(self, hold: Hold) -> Serialized:
-        """The only message of a unary request; its bytes stay in the hold."""
+        """The only message of a unary request; the hold keeps its bytes."""
         event = await self.receive()
-        body: bytes = event.get("body", b"")
+        body: Serialized = event.get("body", b"")
         length = int.from_bytes(body[1:LENGTH_BYTES], "big")
         if len(body) < LENGTH_BYTES or body[0] or length > self.intake.max_message_bytes:
-            self._take(event)
+            self._read += self._body(event)
             return await self._one_carefully(hold)
         size = len(body)
         if size == LENGTH_BYTES + length and size <= FREE_BYTES and event.get("more_body", False):
-            event = await self.receive()  # the end is an event of its own, and most often there already
+            event = await self.receive()  # the end is a separate event, and mostly available already
             if event["type"] == "http.disconnect":
                 raise CallerLeft
-            body += event.get("body", b"")
+            body = b"".join((body, event.get("body", b"")))
             size = len(body)
         if event.get("more_body", False):
             pieces = [body]
@@ -78,31 +80,30 @@ class AsgiCall(AsgiRequest):
                     pieces.append(event.get("body", b""))
                     size += len(pieces[-1])
                     arrival.came(len(pieces[-1]))
-            body = b"".join(pieces)
+            body = await joined(pieces)
         elif size > FREE_BYTES:
             hold.take("received", size)
         if size != LENGTH_BYTES + length or event.get("more_body", False):
-            self._take({**event, "body": body})
-            return await self._one_carefully(hold)
-        return body[LENGTH_BYTES:] if length < WORTH_NO_COPY else memoryview(body)[LENGTH_BYTES:]
+            raise InvalidRequest(ENDS_WITHIN if size < LENGTH_BYTES + length else NOT_ONE)
+        return _message(body, LENGTH_BYTES + length)
 
     async def _one_carefully(self, hold: Hold) -> Serialized:
         message = await self._next(hold)
         if message is None or await self._next(hold) is not None:
-            raise InvalidRequest("expected exactly one message")
+            raise InvalidRequest(NOT_ONE)
         return message
 
     async def pieces(self, hold: Hold) -> AsyncIterator[list[Serialized]]:
-        """All messages, as many at a time as have come together, until the caller has closed its side; their bytes are
-        in the hold until the next ones are asked for.
+        """All messages, in the groups in which they arrive, until the caller closes its side; the hold keeps a group's
+        bytes until the next group is requested.
         """
         while (message := await self._next(hold)) is not None:
             yield [message, *self._following()]
-            message = None  # or a stream that is quiet would keep it
+            message = None  # or a quiet stream would keep it in memory
             hold.end()
 
     def _following(self) -> Iterator[bytes]:
-        """What has been read whole behind it already; something else than a plain message is left where it is."""
+        """The complete messages already read after it; stops at a compressed or incomplete one."""
         read, at = memoryview(self._read), 0
         while len(read) - at >= LENGTH_BYTES and not read[at]:
             start = at + LENGTH_BYTES
@@ -119,56 +120,60 @@ class AsgiCall(AsgiRequest):
         while len(self._read) < LENGTH_BYTES:
             if self._ended:
                 if self._read:
-                    raise InvalidRequest("the request ends within a message")
+                    raise InvalidRequest(ENDS_WITHIN)
                 return None
-            await self._read_more()
+            self._read += self._body(await self.receive())
         compressed, length = self._read[0], int.from_bytes(self._read[1:LENGTH_BYTES], "big")
         if length > self.intake.max_message_bytes:
             raise MessageTooLarge(
-                f"the message has {length:,} bytes, at most {self.intake.max_message_bytes:,} are taken"
+                f"the message has {length:,} bytes, and the limit is {self.intake.max_message_bytes:,}"
             )
         stop = LENGTH_BYTES + length
         if len(self._read) < stop:
-            await self._read_to(stop, hold)
-        if len(self._read) > FREE_BYTES:
-            hold.cover("received", len(self._read))
-        message = bytes(memoryview(self._read)[LENGTH_BYTES:stop])
-        del self._read[:stop]
+            whole = await self._read_to(stop, hold)
+            _cover(hold, len(whole))
+            message, self._read = _message(whole, stop), bytearray(memoryview(whole)[stop:])
+        else:
+            _cover(hold, len(self._read))
+            message = bytes(memoryview(self._read)[LENGTH_BYTES:stop])
+            del self._read[:stop]
         return await self._inflated(message, hold) if compressed else message
 
-    async def _read_to(self, stop: int, hold: Hold) -> None:
+    async def _read_to(self, stop: int, hold: Hold) -> Serialized:
+        """What has been read already, and what comes until there are so many bytes."""
+        pieces, size = [bytes(self._read)], len(self._read)
         with self.intake.arriving.message(hold) as arrival:
-            arrival.came(len(self._read))
-            while (before := len(self._read)) < stop:
+            arrival.came(size)
+            while size < stop:
                 if self._ended:
-                    raise InvalidRequest("the request ends within a message")
-                await self._read_more()
-                arrival.came(len(self._read) - before)
+                    raise InvalidRequest(ENDS_WITHIN)
+                pieces.append(self._body(await self.receive()))
+                size += len(pieces[-1])
+                arrival.came(len(pieces[-1]))
+        return await joined(pieces)
 
-    async def _read_more(self) -> None:
-        self._take(await self.receive())
-
-    def _take(self, event: Event) -> None:
+    def _body(self, event: Event) -> bytes:
         if event["type"] == "http.disconnect":
             raise CallerLeft
-        self._read += event.get("body", b"")
         self._ended = not event.get("more_body", False)
+        body: bytes = event.get("body", b"")
+        return body
 
-    async def _inflated(self, message: bytes, hold: Hold) -> Serialized:
+    async def _inflated(self, message: Serialized, hold: Hold) -> Serialized:
         encoding = self._headers.get(b"grpc-encoding", b"identity").decode("latin-1")
         return await self.intake.inflater.inflated(message, encoding, hold, self.client)
 
     async def write(self, *messages: Parts) -> None:
-        """Messages of a stream; returns when they have gone out."""
+        """Sends messages of a stream; returns when they are sent."""
         await self.put(chain(self._beginning(), body_events(_framed(*messages), more=True)))
 
     async def finish(self, last: Parts | None = None, trailers: tuple[tuple[str, str], ...] = ()) -> None:
-        """The end, with a last message perhaps."""
+        """Ends the call, with a last message if there is one."""
         bodies = body_events(_framed(last) if last is not None else [b""])
         await self.put(chain(self._beginning(), bodies, (_with(trailers) if trailers else OK_TRAILERS,)))
 
     async def fail(self, status: Status) -> None:
-        """The end by an error."""
+        """Ends the call with an error."""
         headers = [(b"grpc-status", str(int(status.code)).encode())]
         headers.append((b"grpc-message", quote(status.message, safe=" !\"#$&'()*+,/:;<=>?@[\\]^`{|}").encode()))
         with suppress(CallerLeft):
@@ -186,8 +191,18 @@ class AsgiCall(AsgiRequest):
         return (START,)
 
 
+def _cover(hold: Hold, size: int) -> None:
+    if size > FREE_BYTES:
+        hold.cover("received", size)
+
+
+def _message(whole: Serialized, stop: int) -> Serialized:
+    """The message at the beginning of what has come, behind its length."""
+    return bytes(whole[LENGTH_BYTES:stop]) if stop < WORTH_NO_COPY else memoryview(whole)[LENGTH_BYTES:stop]
+
+
 def _with(trailers: Iterable[tuple[str, str]]) -> Event:
-    """The trailers of a call that went well, and these."""
+    """The trailers of a successful call, and these."""
     more = [(name.encode("ascii"), value.encode("ascii")) for name, value in trailers]
     return {**OK_TRAILERS, "headers": [*OK_TRAILERS["headers"], *more]}
 

@@ -1,7 +1,7 @@
-"""One request over ASGI, whatever it speaks: who asks, its headers, its deadline, and how its answer goes out.
+"""One ASGI request of any protocol: its caller, its headers, its deadline, and how its response is sent.
 
-A server may tell that a caller has left by the event `http.disconnect`, by cancelling the request's task, or by an
-OSError when something is sent. All three mean the same.
+A server may report that a caller has left by the event `http.disconnect`, by cancelling the request's task, or by an
+OSError when sending. All three mean the same.
 """
 
 import asyncio
@@ -21,14 +21,14 @@ Send = Callable[[Event], Awaitable[None]]
 Scope = Mapping[str, Any]
 
 TIMEOUT_KEY, TIMEOUT_DIGITS = b"grpc-timeout", 8
-"""The header with a deadline, and how many digits it may have."""
+"""The header with a deadline, and its most digits."""
 TIMEOUT_UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 PIECE_BYTES = 1 << 18
-"""A longer answer is sent in pieces, so that a server waits with each until the caller has room for it."""
+"""Longer responses are sent in pieces, so that the server can wait between them until the caller has room."""
 
 
 class AsgiRequest:
-    """One request, and where its answer goes."""
+    """One request, and its response."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, intake: Intake) -> None:
         self.receive = receive
@@ -40,19 +40,19 @@ class AsgiRequest:
 
     @property
     def peer(self) -> str:
-        """As gRPC writes it."""
+        """The caller's address in gRPC's notation."""
         host, port = self.client or ("", 0)
         return f"{'ipv6' if ':' in host else 'ipv4'}:{host}:{port}" if host else "unknown"
 
     def headers(self, name: str) -> tuple[str | bytes, ...]:
-        """The values of a header of the caller's own. Raises InvalidRequest."""
+        """The values of one of the caller's own headers. Raises InvalidRequest."""
         if is_reserved(name):
             return ()
         key = name.encode()
         values = [value for one, value in self._every_header if one == key]
         if not name.endswith("-bin"):
             return tuple(value.decode("latin-1") for value in values)
-        parts = [part.strip(b" =") for value in values for part in value.split(b",")]  # several may stand in one header
+        parts = [part.strip(b" =") for value in values for part in value.split(b",")]  # a header may have several
         try:
             return tuple(b64decode(part + b"=" * (-len(part) % 4), validate=True) for part in parts)
         except NoBase64 as err:
@@ -64,7 +64,7 @@ class AsgiRequest:
         return None if timeout is None else asyncio.get_running_loop().time() + timeout_s(timeout)
 
     async def left(self) -> None:
-        """Returns when the caller has left; for calls whose messages have all been read."""
+        """Waits until the caller has left; only for calls whose messages have all been read."""
         while (await self.receive())["type"] != "http.disconnect":
             pass
 
@@ -73,21 +73,21 @@ class AsgiRequest:
         try:
             for event in events:
                 await self._send(event)
-        except OSError as err:  # what ASGI says a server raises when the caller has left
+        except OSError as err:  # by the ASGI specification, the caller has left
             raise CallerLeft from err
 
 
 def body_event(content: bytes, more: bool = False) -> Event:
-    """A part of an answer.
+    """A part of a response's body.
 
     Args:
-        more: whether another follows.
+        more: whether another part follows.
     """
     return {"type": "http.response.body", "body": content, "more_body": more}
 
 
 def body_events(pieces: Sequence[bytes | memoryview], more: bool = False) -> Iterable[Event]:
-    """One, or where it is long several, each joined when it is sent: no long answer is copied whole."""
+    """The body as one part, or as several if it is long; each is joined when it is sent."""
     if sum(map(len, pieces)) <= PIECE_BYTES:
         return (body_event(b"".join(pieces), more),)
     return _cut(pieces, more)
@@ -108,12 +108,12 @@ def _cut(pieces: Sequence[bytes | memoryview], more: bool) -> Iterator[Event]:
 
 
 def timeout_s(value: bytes) -> float:
-    """The seconds that a grpc-timeout header gives: digits and a unit.
+    """The seconds of a grpc-timeout header: digits and a unit.
 
     Raises:
-        InvalidRequest: it is none.
+        InvalidRequest: the header is invalid.
     """
     digits, unit = value[:-1], TIMEOUT_UNITS.get(value[-1:])
     if unit is None or not digits.isdigit() or len(digits) > TIMEOUT_DIGITS:
-        raise InvalidRequest(f"expected a grpc-timeout of up to {TIMEOUT_DIGITS} digits and a unit, got {value!r}")
+        raise InvalidRequest(f"expected a grpc-timeout of at most {TIMEOUT_DIGITS} digits and a unit, got {value!r}")
     return int(digits) * unit

@@ -1,4 +1,4 @@
-"""Which transport serves, and what starts it."""
+"""Chooses and starts the transport."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from vouch.server.errors import StartFailed
 from vouch.server.settings import Transport
 
-if TYPE_CHECKING:  # the supervisor chooses, and has no use for protobuf
+if TYPE_CHECKING:  # the supervisor chooses, and must not load protobuf
     from vouch.server.rpc.method import Method
     from vouch.server.serving.gate import Gate
     from vouch.server.transport.limits import Listening
@@ -18,27 +18,27 @@ log = logging.getLogger("vouch.server")
 
 
 class Listener(Protocol):
-    """A server that listens."""
+    """A listening server."""
 
     ended: "asyncio.Future[None]"
-    """Done, with the reason as its exception, when nothing listens any more though nobody stopped it."""
+    """Fails with the reason when the server stops listening unexpectedly."""
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port it listens on."""
 
     async def turn_away(self) -> None:
-        """No new connections from now on, as far as the library can; calls that are here go on."""
+        """Refuses new connections from now on, as far as the library can; calls in progress go on."""
 
     async def stop(self) -> None:
-        """Closes all that is left; whoever wants calls to be answered waits for them before."""
+        """Closes all connections; wait for calls in progress before."""
 
 
 def chosen_transport(wanted: Transport | None) -> Transport:
-    """The transport that was asked for; where none was, h2corn, or grpcio and a line that says why.
+    """The requested transport; if none was, h2corn if it can be loaded, else grpcio, with a warning.
 
     Raises:
-        StartFailed: h2corn was asked for and cannot be loaded.
+        StartFailed: h2corn was requested and cannot be loaded.
     """
     if wanted == "grpcio":
         return wanted
@@ -46,8 +46,8 @@ def chosen_transport(wanted: Transport | None) -> Transport:
         import_module("h2corn._lib")
     except ImportError as err:
         if wanted:
-            raise StartFailed(f"--transport h2corn was asked for and cannot be loaded ({err}); grpcio can") from err
-        log.warning("transport grpcio in place of h2corn, which is faster and cannot be loaded here: %s", err)
+            raise StartFailed(f"--transport h2corn cannot be loaded ({err}); --transport grpcio can") from err
+        log.warning("h2corn, which is faster, cannot be loaded (%s); using transport grpcio instead", err)
         return "grpcio"
     return "h2corn"
 
@@ -55,11 +55,11 @@ def chosen_transport(wanted: Transport | None) -> Transport:
 async def start_transport(
     transport: Transport, methods: "Iterable[Method]", gate: "Gate", listening: "Listening"
 ) -> Listener:
-    """Listens, and answers these methods.
+    """Starts a server that answers these methods.
 
     Raises:
-        StartFailed: the address is taken or not available, or the certificate cannot be used.
+        StartFailed: the address is in use or not available, or the certificate cannot be used.
     """
-    start = getattr(import_module(f"vouch.server.transport.{transport}"), f"start_{transport}")  # loads that one alone
+    start = getattr(import_module(f"vouch.server.transport.{transport}"), f"start_{transport}")  # loads only that one
     server: Listener = await start(methods, gate, listening)
     return server

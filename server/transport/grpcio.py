@@ -1,4 +1,4 @@
-"""The tables of the services on grpcio's asyncio server: the reference for others."""
+"""The services' tables on grpcio's asyncio server, the reference transport."""
 
 from __future__ import annotations  # grpcio's classes are generic in its stubs only
 
@@ -30,11 +30,11 @@ from vouch.server.transport.tls import TlsContents, TlsRotation
 
 LOOK_INTERVAL_S = 0.1
 NEVER_MS = 2**31 - 1
-"""What gRPC's core takes for no limit."""
+"""gRPC's value for no limit."""
 MAX_PENDING_CALLS = 8192
-"""Calls that nobody has taken up yet; more are answered CANCELLED, which callers do not send again. By gRPC's own
-default, 1,000, that happened to callers who meant no harm; without a bound, calls that were reset at once filled the
-memory and held up all others."""
+"""Most calls that wait to be handled; more are answered CANCELLED, which callers do not send again. With gRPC's own
+default of 1,000, that happened to normal callers. Without a limit, calls that were reset immediately filled the memory
+and delayed all others."""
 
 
 class GrpcioServer:
@@ -44,35 +44,35 @@ class GrpcioServer:
         self._server = server
         self.port = port
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done, with the reason as its exception, when nothing listens any more though nobody stopped it."""
+        """Fails with the reason when the server stops listening unexpectedly."""
         self._watching = asyncio.create_task(self._watch(), name="watch grpcio")
 
     async def turn_away(self) -> None:
-        """Nothing: gRPC's core answers CANCELLED to calls that meet a server whose listener it closes, and callers do
-        not send those again. The gate tells them UNAVAILABLE.
+        """Does nothing: if gRPC closed the listener, it would answer CANCELLED to arriving calls, which callers do not
+        send again. The gate answers UNAVAILABLE instead.
         """
 
     async def stop(self) -> None:
-        """Closes all connections. Whoever wants calls to be answered first closes the gate before."""
+        """Closes all connections. To finish calls in progress, close the gate before."""
         self._watching.cancel()
         await self._server.stop(0)
 
     async def _watch(self) -> None:
-        """Grpcio closes its listener, and says so nowhere, when its loop fails: one path that is no UTF-8 is enough."""
+        """Grpcio closes its listener without a report when its loop fails, for example on a path that is not UTF-8."""
         loop: Any = self._server
-        while loop._server.is_running():  # noqa: ASYNC110  # it tells nobody
+        while loop._server.is_running():  # noqa: ASYNC110  # there is no event for it
             await asyncio.sleep(LOOK_INTERVAL_S)
-        self.ended.set_exception(StartFailed("grpcio ended unasked"))
+        self.ended.set_exception(StartFailed("grpcio ended unexpectedly"))
 
 
 async def start_grpcio(methods: Iterable[Method], gate: Gate, listening: Listening) -> GrpcioServer:
-    """Listens, and answers these methods.
+    """Starts a server that answers these methods.
 
     Args:
-        gate: what calls pass on their way in.
+        gate: calls pass it before they are answered.
 
     Raises:
-        StartFailed: the address is taken or not available, or the certificate cannot be used.
+        StartFailed: the address is in use or not available, or the certificate cannot be used.
     """
     server = grpc.aio.server(options=options(listening))
     calls = Calls(methods, gate, listening.max_message_bytes, listening.admit, listening.budget)
@@ -91,12 +91,12 @@ async def start_grpcio(methods: Iterable[Method], gate: Gate, listening: Listeni
 
 
 def options(listening: Listening) -> list[tuple[str, int]]:
-    """What gRPC's core is asked for. Names that it does not know it passes over in silence: a test looks for them."""
+    """Options of gRPC's core. It silently ignores unknown names, so a test checks them."""
     return [
         ("grpc.max_receive_message_length", listening.max_message_bytes),
-        ("grpc.per_message_decompression", 0),  # it bounds the bytes that come, not those that they become
+        ("grpc.per_message_decompression", 0),  # gRPC limits the compressed size only, not the decompressed one
         ("grpc.max_concurrent_streams", MAX_CONCURRENT_STREAMS),
-        ("grpc.so_reuseport", int(listening.shared)),  # by default on: a second server would take half of the calls
+        ("grpc.so_reuseport", int(listening.shared)),  # on by default: a second server would take half of the calls
         ("grpc.max_metadata_size", MAX_HEADER_BYTES),
         ("grpc.absolute_max_metadata_size", MAX_HEADER_BYTES),
         ("grpc.max_allowed_incoming_connections", listening.connections),
@@ -114,7 +114,7 @@ def options(listening: Listening) -> list[tuple[str, int]]:
 
 
 def _credentials(rotation: TlsRotation) -> grpc.ServerCredentials:
-    """What new connections are shown: the files as they are then, or as they last could be used."""
+    """Credentials for new connections: the current files, or the last good ones."""
 
     def renewed() -> grpc.ServerCertificateConfiguration | None:
         return _configuration(rotation.contents) if rotation.renewed() else None
@@ -129,7 +129,7 @@ def _configuration(contents: TlsContents) -> grpc.ServerCertificateConfiguration
 
 
 class _Handlers(grpc.GenericRpcHandler):
-    """A handler for each path: grpcio has to know before a call what streams. Paths that are not there stream."""
+    """A handler for each path, because grpcio must know before a call whether it streams. Unknown paths stream."""
 
     def __init__(self, calls: Calls, intake: Intake) -> None:
         self._calls = calls
@@ -152,5 +152,5 @@ class _Handlers(grpc.GenericRpcHandler):
             (True, False): grpc.stream_unary_rpc_method_handler,
             (True, True): grpc.stream_stream_rpc_method_handler,
         }[method.client_streaming, method.server_streaming]
-        handler: grpc.RpcMethodHandler[Any, Any] = make(handle)  # no deserializer: it would answer UNKNOWN to garbage
+        handler: grpc.RpcMethodHandler[Any, Any] = make(handle)  # a deserializer would answer UNKNOWN to invalid bytes
         return handler

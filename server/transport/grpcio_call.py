@@ -19,14 +19,14 @@ from vouch.server.transport.intake import Intake
 
 STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 YEARS_S = 10 * 365 * 86_400
-"""Without a deadline grpcio tells of one that is centuries away."""
+"""Without a deadline, grpcio reports one that is centuries away."""
 
 
 class GrpcioCall:
-    """The two directions of a call. What ends it is kept until its handler returns: grpcio takes it from there.
+    """The two directions of a call. Its end is stored until its handler returns, and grpcio sends it then.
 
-    It tells nobody whether it could send a unary answer. One whose caller leaves in that moment counts as answered: to
-    write it by itself, as those of streams are, would cost every call a second round through gRPC's core.
+    Grpcio does not report whether it could send a unary answer, so one whose caller leaves at that moment counts as
+    answered. Writing it separately, as in streams, would cost every call a second round through gRPC's core.
     """
 
     left = None
@@ -35,23 +35,23 @@ class GrpcioCall:
     def __init__(self, request: Any, context: grpc.aio.ServicerContext[Any, Any], intake: Intake) -> None:
         """
         Args:
-            request: of a unary request its bytes; else what yields them.
+            request: the bytes of a unary request; for a stream, an async iterator of bytes.
         """
         self._request = request
         self._context = context
         self._intake = intake
         self._headers: Sequence[tuple[str, str | bytes]] = context.invocation_metadata() or ()  # type: ignore[assignment]
-        """Read now: grpcio crashes where it is asked after the call. The same holds for the peer."""
+        """Read now, like the peer: grpcio crashes if they are read later."""
         self.peer = context.peer()
         self._left = False
         self._last: bytes | None = None
         self._status: Status | None = None
 
     def check(self) -> None:
-        """All that comes so far can be answered: gRPC's core has looked."""
+        """Does nothing: gRPC's core has checked the call."""
 
     def headers(self, name: str) -> tuple[str | bytes, ...]:
-        """The values of a header of the caller's own."""
+        """The values of one of the caller's own headers."""
         return () if is_reserved(name) else tuple(value for key, value in self._headers if key == name)
 
     def deadline(self) -> float | None:
@@ -60,20 +60,20 @@ class GrpcioCall:
         return None if left is None or left > YEARS_S else asyncio.get_running_loop().time() + left
 
     async def one(self, hold: Hold) -> Serialized:
-        """The only message of a unary request; its bytes stay in the hold."""
+        """The only message of a unary request; the hold keeps its bytes."""
         return await self._taken(self._request, hold)
 
     async def pieces(self, hold: Hold) -> AsyncIterator[tuple[Serialized]]:
-        """All messages, one at a time; its bytes are in the hold until the next one is asked for."""
+        """All messages, one at a time; the hold keeps its bytes until the next one is requested."""
         async for message in self._request:
             taken = await self._taken(message, hold)
-            del message  # or a stream that is quiet would keep it
+            del message  # or a quiet stream would keep it in memory
             yield (taken,)
             del taken
             hold.end()
 
     async def _taken(self, message: bytes, hold: Hold) -> Serialized:
-        """What it holds: its headers are not known, grpcio keeps them to itself."""
+        """The decompressed message. Its first bytes show the encoding, because grpcio hides that header."""
         if len(message) > FREE_BYTES:
             hold.take("received", len(message))
         if not message.startswith(COMPRESSED):
@@ -81,30 +81,30 @@ class GrpcioCall:
         return await self._intake.inflater.inflated(message, encoding_of(message), hold, self.peer)
 
     async def write(self, *messages: Parts) -> None:
-        """Messages of a stream. Raises CallerLeft."""
+        """Sends messages of a stream. Raises CallerLeft."""
         for parts in messages:
             try:
                 await self._context.write(b"".join(parts))
-            except Exception as err:  # grpcio has several for it
+            except Exception as err:  # grpcio raises several types
                 self._left = True
                 raise CallerLeft from err
 
     async def finish(self, last: Parts | None = None, trailers: tuple[tuple[str, str], ...] = ()) -> None:
-        """The end, with the only message of a unary answer."""
+        """Ends the call, with the only message of a unary response."""
         if trailers:
             self._context.set_trailing_metadata(trailers)
         self._last = None if last is None else b"".join(last)
 
     async def fail(self, status: Status) -> None:
-        """The end by an error."""
+        """Ends the call with an error."""
         self._status = status
 
     async def answer(self) -> bytes | None:
-        """What the handler returns.
+        """The handler's return value.
 
         Raises:
             CancelledError: the caller has left.
-            Exception: grpcio's, which ends the call by its error.
+            Exception: grpcio's own, which ends the call with its error.
         """
         if self._left:
             raise asyncio.CancelledError

@@ -1,11 +1,11 @@
-"""The tables of the services on h2corn: HTTP/2 in Rust, within this process's own event loop.
+"""The services' tables on h2corn: HTTP/2 in Rust, in this process's own event loop.
 
-It listens on a socket of our own. Its settings are in `h2corn_settings`; docs/decisions/transport.md says why it was
-chosen.
+It listens on a socket of our own. Its settings are in `h2corn_settings`; docs/decisions/transport.md gives the reasons
+for this choice.
 
-What takes connections is a generation. The next one takes over when the certificate has changed, which h2corn would not
-notice, or when connections have reached their age, which h2corn does not know: the old one says farewell to its
-callers, who connect again, and their calls go on.
+A generation is one h2corn server that takes connections. The next generation takes over when the certificate has
+changed or when connections have reached their age, because h2corn handles neither. The old one sends GOAWAY to its
+callers: they connect again, and their calls go on.
 """
 
 import asyncio
@@ -44,30 +44,30 @@ from vouch.server.transport.tls import TlsFiles, TlsRotation
 log = logging.getLogger("vouch.server")
 
 HTTP2_THREAD = "tokio-rt-worker"
-"""h2corn's own thread. An answer is three events for it, and each wakes it: on a core that it shares with the event
-loop, it interrupted that three times a call."""
+"""h2corn's own thread. An answer wakes it three times. On a core shared with the event loop, it would interrupt the
+loop three times per call."""
 RENEWAL_INTERVAL_S = 1.0
 AGE_SPREAD = 0.1
-"""Of a connection's age, so that not all workers send their callers away at once."""
+"""Random spread of a connection's age, so that not all workers renew their connections at the same time."""
 MAX_DRAINING = 8
-"""Generations whose calls still go on, each with a thread of its own; with more, connections become older."""
+"""Most old generations with calls in progress, each with a thread of its own; then connections become older."""
 HELD_S = 2.0
-"""For callers to hear a farewell. h2corn closes a connection without calls right behind it: without a second
-descriptor of it, what is on its way by then would be lost."""
+"""Time for callers to receive GOAWAY. h2corn closes a connection without calls immediately after it: without a second
+descriptor, data on its way would be lost."""
 SETTLED_S = 0.3
-"""For connections that wait in the listener, and their handshakes, before those that took them say farewell."""
+"""Time for connections that wait in the listener, and for their handshakes, before GOAWAY is sent."""
 ACCEPTED_S = 0.5
-"""For h2corn's own thread to stop taking connections: it fails, with all calls, when it takes from a shut listener."""
+"""Time for h2corn's thread to stop accepting connections: if it accepts from a closed listener, all its calls fail."""
 CLOSED_WITHIN_S = 1.0
-"""For connections to be closed when all calls have ended."""
+"""Limit for closing the connections after all calls have ended."""
 
 
 @dataclass(frozen=True)
 class _Generation:
-    """What serves some of the connections: of one certificate, and of about the same age."""
+    """An h2corn server for connections with one certificate and about the same age."""
 
     listener: socket.socket
-    """Its own descriptor of the one listener."""
+    """Its own descriptor of the listener."""
     server: Server
     serving: "asyncio.Task[None]"
 
@@ -85,7 +85,7 @@ class H2cornServer:
     ) -> None:
         """
         Args:
-            listener: listens already; this owns it from now on.
+            listener: a listening socket, which this server owns from now on.
         """
         self._app = app
         self._gate = gate
@@ -100,7 +100,7 @@ class H2cornServer:
         self._renewing: asyncio.Task[None] | None = None
         self._stopping = False
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done, with the reason as its exception, when nothing listens any more though nobody stopped it."""
+        """Fails with the reason when the server stops listening unexpectedly."""
         self.port: int = listener.getsockname()[1]
 
     async def start(self) -> None:
@@ -114,11 +114,12 @@ class H2cornServer:
             self._renewing = asyncio.create_task(self._renew(), name="renew connections")
 
     async def turn_away(self) -> None:
-        """No new connections from now on; those that are here are told to call elsewhere, and their calls go on.
+        """Refuses new connections from now on; sends GOAWAY on the others, whose calls go on.
 
-        h2corn alone would leave the listener open, and who connects then would wait for ever. Shutting a listener
-        resets what waits in its queue, and the farewell what has not shaken hands yet. So who comes now is not heard,
-        and asks again a second later, when another listener answers; those that came before get the time to settle.
+        h2corn itself would leave the listener open, and new callers would wait for ever. Closing a listener resets the
+        connections in its queue, and GOAWAY resets those in their handshake. So packets of new connections are dropped:
+        TCP retries a second later, when another listener answers. Earlier connections get time to finish their
+        handshake.
         """
         if self._stopping:
             return
@@ -131,9 +132,9 @@ class H2cornServer:
         self._shut()
 
     async def stop(self) -> None:
-        """Closes all that is left, without the pauses of `turn_away` where that was not called before.
+        """Closes all connections, without the pauses of `turn_away` if that was not called before.
 
-        What a caller who does not read keeps open ends with the process.
+        Connections of callers who do not read end with the process.
         """
         if not self._stopping:
             await self._renew_no_more()
@@ -152,7 +153,7 @@ class H2cornServer:
             await asyncio.wait((self._renewing,), timeout=CLOSED_WITHIN_S)
 
     def _shut(self) -> None:
-        """Nobody can connect any more."""
+        """Closes the listener."""
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -170,7 +171,7 @@ class H2cornServer:
                 raise
             except Exception as err:
                 listens.close()
-                raise StartFailed(f"h2corn does not start: {err}") from err
+                raise StartFailed(f"h2corn failed to start: {err}") from err
         interrupt_nobody(HTTP2_THREAD)
         serving.add_done_callback(lambda task: self._ended(generation, task))
         return generation
@@ -181,11 +182,11 @@ class H2cornServer:
         if self._stopping or generation is not self._current or self.ended.done():
             return
         self._listener.close()
-        reason = f"h2corn ended unasked: {err!r}" if err else "h2corn ended unasked"
+        reason = f"h2corn ended unexpectedly: {err!r}" if err else "h2corn ended unexpectedly"
         self.ended.set_exception(StartFailed(reason))
 
     async def _renew(self) -> None:
-        """The next generation, whenever there is a reason for one."""
+        """Starts the next generation whenever the certificate or the age requires one."""
         loop, age_s = asyncio.get_running_loop(), self._listening.max_connection_age_s
         begun_s, entered = loop.time(), self._gate.entered
         within_s = age_s * random.uniform(1 - AGE_SPREAD, 1 + AGE_SPREAD)  # noqa: S311 - no secret
@@ -199,20 +200,20 @@ class H2cornServer:
             try:
                 await self._succeed()
             except StartFailed as err:
-                problem = "the certificate has changed and cannot be used; the last good one stays: %s"
+                problem = "the certificate has changed and cannot be used; the last good one stays in use: %s"
                 log.error(problem, err, extra=event("certificate_refused"))
             except Exception:
-                log.exception("connections could not be renewed; they stay")
+                log.exception("connections could not be renewed; they stay open")
 
     def _has_room(self) -> bool:
-        """For another generation, if all connections of now stay for their calls."""
-        taken = 2 * len(descriptors())  # each for a moment twice
+        """Whether there are descriptors for another generation, if all present connections stay."""
+        taken = 2 * len(descriptors())  # each is duplicated for a moment
         return len(self._draining) < MAX_DRAINING and taken + self._connections <= descriptors_for_connections()
 
     async def _succeed(self) -> None:
-        """Another generation takes connections from now on; the old one says farewell to its own, and drains.
+        """Starts another generation, which takes connections from now on; the old one sends GOAWAY and drains.
 
-        Who connected a moment ago gets the time to shake hands: the farewell would reset them.
+        Recent connections get time to finish their handshake, because GOAWAY would reset them.
         """
         fresh = await self._begin()
         old, self._current = self._current, fresh
@@ -227,7 +228,7 @@ class H2cornServer:
             hear_again(self._listener)
 
     async def _say_farewell(self, generation: _Generation) -> None:
-        """GOAWAY to all its callers, and time for them to hear it."""
+        """Sends GOAWAY to all callers of a generation, and keeps their connections open until they receive it."""
         self._held = [held for held in self._held if held]
         room = descriptors_for_connections() - len(descriptors()) - self._connections
         held = await asyncio.to_thread(duplicates_of_connections, self.port, room)
@@ -236,18 +237,18 @@ class H2cornServer:
         asyncio.get_running_loop().call_later(HELD_S, close_all, held)
 
     def _files(self) -> AbstractContextManager[TlsFiles | None]:
-        """What the certificate was when it was checked."""
+        """Files with the checked contents of the certificate."""
         return nullcontext() if self._rotation is None else self._rotation.held()
 
 
 async def start_h2corn(methods: Iterable[Method], gate: Gate, listening: Listening) -> H2cornServer:
-    """Listens, and answers these methods.
+    """Starts a server that answers these methods.
 
     Args:
-        gate: what calls pass on their way in.
+        gate: calls pass it before they are answered.
 
     Raises:
-        StartFailed: the address is taken or not available, or the certificate cannot be used.
+        StartFailed: the address is in use or not available, or the certificate cannot be used.
     """
     calls = Calls(methods, gate, listening.max_message_bytes, listening.admit, listening.budget)
     app = App(calls, Intake(listening.max_message_bytes, listening.cores), listening.http)

@@ -1,4 +1,4 @@
-"""All settings of h2corn that decide what a stranger can do: https://pypi.org/project/h2corn/, 2.0.0."""
+"""All settings of h2corn that limit unknown callers: https://pypi.org/project/h2corn/, 2.0.0."""
 
 import socket
 from collections.abc import Iterable
@@ -22,18 +22,18 @@ from vouch.server.transport.listening_socket import BACKLOG
 from vouch.server.transport.tls import TlsFiles
 
 STREAM_WINDOW_BYTES, CONNECTION_WINDOW_BYTES = 1 << 20, 4 << 20
-"""How much of a call, and of all calls of a connection, a caller may send before anybody has read it."""
+"""Most unread bytes that a caller may send in a call, and in all calls of a connection."""
 MAX_FRAME_BYTES = 256 << 10
 BODY_IDLE_S = 30.0
-"""How long a unary request may stand still before it is whole."""
+"""How long an incomplete unary request may pause."""
 BACKSTOP_BYTES = 1 << 20
-"""Over our own limit on a message: only a request of several messages comes so far."""
+"""Bytes above our own limit of a message: only a request of several messages reaches this."""
 
 
 def config(
     listening: Listening, listener: socket.socket, tls: TlsFiles | None, policies: tuple[RequestPolicy, ...]
 ) -> Config:
-    """How one generation serves.
+    """Settings of one generation.
 
     Args:
         tls: None for plaintext.
@@ -77,7 +77,7 @@ def config(
 
 
 def policies_of(methods: Iterable[Method], listening: Listening) -> tuple[RequestPolicy, ...]:
-    """A bound on the bodies of unary calls, which come at once: a stream may be long, and quiet."""
+    """Limits of the bodies of unary calls, which arrive without pause; a stream may be long and quiet."""
     return tuple(
         RequestPolicy(
             path=method.path,

@@ -1,8 +1,7 @@
-"""Compressed messages: inflated in steps, each taken from the budget before it is made, and off the event loop.
+"""Decompresses messages in steps, off the event loop; the memory of each step is taken from the budget first.
 
-Several threads inflate, as many as there are cores, and a step is short, so that nobody keeps one for long. Of one
-caller one message is inflated at a time: whoever sends many has them inflated one after the other, and holds up nobody
-else.
+There are as many threads as cores, and a step is short, so that no caller occupies one for long. Only one message of a
+caller is decompressed at a time, so that a caller who sends many does not delay the others.
 """
 
 import asyncio
@@ -14,50 +13,51 @@ from weakref import WeakValueDictionary
 
 from vouch.server.budget import Hold
 from vouch.server.errors import InvalidRequest, MessageTooLarge, Unsupported
+from vouch.server.rpc.method import Serialized
 
 WINDOW_BITS = {"gzip": 31, "deflate": 15}
-"""Encodings that are read, and as what zlib knows them."""
+"""Supported encodings -> zlib's window bits."""
 COMPRESSED = (b"\x1f\x8b", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
-"""How a message in these encodings begins. No message of ours can: the first byte would be field 3 of a type that does
-not exist, or field 15, which none of them has (a test looks)."""
+"""First bytes of a message in these encodings. No uncompressed message of ours begins like this: the first byte would
+be field 3 of a type that does not exist, or field 15, which none of them has (a test checks that)."""
 AT_ONCE_BYTES = 4096
-"""Of a compressed message: up to here its first step is made where it is, which takes less than to ask a thread."""
+"""Compressed messages up to this size make their first step on the event loop, which is faster than using a thread."""
 FIRST_BYTES, STEP_BYTES = 1 << 16, 1 << 20
-"""What a message becomes in its first step, and in each of the last ones: about 50 microseconds, and a millisecond."""
+"""Decompressed bytes of the first step, and most of a later one: about 50 microseconds, and a millisecond."""
 INPUT_BYTES = 1 << 18
-"""Of the message, that zlib is given at once: it copies what it has no room for."""
+"""Bytes given to zlib at a time, because it copies what it cannot process."""
 
 
 class Inflater:
-    """Belongs to one event loop."""
+    """Decompresses the messages of all callers. Belongs to one event loop."""
 
     def __init__(self, max_bytes: int, threads: int) -> None:
         """
         Args:
-            max_bytes: that a message may become.
+            max_bytes: limit of a decompressed message.
         """
         self._max_bytes = max_bytes
         self._executor = ThreadPoolExecutor(max(1, threads), thread_name_prefix="inflate")
         self._turns: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
-        """Caller -> whose message it is that is inflated; those who wait hold the lock."""
+        """Caller -> the lock for its messages."""
 
-    async def inflated(self, message: bytes, encoding: str, hold: Hold, caller: Hashable) -> bytes | memoryview:
-        """What a compressed message holds.
+    async def inflated(self, message: Serialized, encoding: str, hold: Hold, caller: Hashable) -> bytes | memoryview:
+        """The decompressed message.
 
         Args:
-            encoding: as gRPC's header says it.
-            hold: what it becomes is taken into.
-            caller: whose other messages wait for this one.
+            encoding: value of gRPC's header.
+            hold: takes the decompressed bytes.
+            caller: the caller, whose other messages wait for this one.
 
         Raises:
-            Unsupported: it is compressed in another way.
-            InvalidRequest: it is not compressed so, ends too early, or more follows its end, a second member of gzip
-                too; or the budget could never hold it.
-            MessageTooLarge: it holds more than a message may; the memory for more was not taken.
-            Overloaded: the budget has no room for what it becomes.
+            Unsupported: the encoding is not supported.
+            InvalidRequest: the message is invalid or incomplete, or bytes follow its end, such as a second gzip member;
+                or it is larger than the whole budget.
+            MessageTooLarge: it is over the limit of a message; no memory above the limit was taken.
+            Overloaded: the budget has no room for it now.
         """
         if encoding not in WINDOW_BITS:
-            raise Unsupported(f"messages compressed as {encoding!r} are not read")
+            raise Unsupported(f"compression {encoding!r} is not supported; expected {' or '.join(WINDOW_BITS)}")
         work = _Work(message, encoding, self._max_bytes)
         if len(message) <= AT_ONCE_BYTES:
             hold.take("inflated", FIRST_BYTES)
@@ -80,14 +80,14 @@ class Inflater:
 
 
 def encoding_of(message: bytes) -> str:
-    """Of a message that begins as COMPRESSED says: grpcio keeps the headers that say it to itself."""
+    """The encoding of a message that begins with one of COMPRESSED, because grpcio hides the header that states it."""
     return "gzip" if message.startswith(COMPRESSED[0]) else "deflate"
 
 
 class _Work:
-    """A message, as far as it is inflated."""
+    """A message that is being decompressed."""
 
-    def __init__(self, message: bytes, encoding: str, max_bytes: int) -> None:
+    def __init__(self, message: Serialized, encoding: str, max_bytes: int) -> None:
         self._message = memoryview(message)
         self._encoding = encoding
         self._max_bytes = max_bytes
@@ -97,16 +97,16 @@ class _Work:
 
     @property
     def has_ended(self) -> bool:
-        """Whether all of it is there."""
+        """Whether the message is complete."""
         return self._inflate.eof
 
     def step(self, count: int) -> None:
-        """So many bytes more, or all that there are. Raises InvalidRequest, MessageTooLarge."""
+        """Decompresses up to `count` more bytes. Raises InvalidRequest, MessageTooLarge."""
         stop = min(len(self.content) + count, self._max_bytes + 1)
         while not self.has_ended and len(self.content) < stop:
             self.content += self._piece(stop - len(self.content))
         if len(self.content) > self._max_bytes:
-            raise MessageTooLarge(f"inflated, the message has more than {self._max_bytes:,} bytes")
+            raise MessageTooLarge(f"the decompressed message has more than {self._max_bytes:,} bytes")
         if self.has_ended and (left := len(self._inflate.unused_data) + len(self._message) - self._read):
             raise InvalidRequest(f"{left:,} bytes follow the end of the compressed message")
 
@@ -118,7 +118,7 @@ class _Work:
         try:
             piece = self._inflate.decompress(packed, count)
         except zlib.error as err:
-            raise InvalidRequest(f"the message is not compressed as {self._encoding} says") from err
+            raise InvalidRequest(f"the compressed message is not valid {self._encoding}") from err
         if not packed and not piece and not self.has_ended:
-            raise InvalidRequest("the compressed message ends too early")
+            raise InvalidRequest("the compressed message is incomplete")
         return piece

@@ -1,4 +1,4 @@
-"""What takes requests in, one for all calls of a transport: its bound on a message, and what reads long ones."""
+"""Shared by all incoming requests of a transport: the limit of a message, and the reading of large ones."""
 
 import asyncio
 
@@ -7,17 +7,17 @@ from vouch.server.transport.inflating import Inflater
 
 
 class Intake:
-    """Belongs to one event loop."""
+    """Limit, decompression and arrival of messages. Belongs to one event loop."""
 
     def __init__(self, max_message_bytes: int, cores: int = 1) -> None:
         """
         Args:
-            max_message_bytes: of a message, also when it is inflated.
-            cores: how many messages may be inflated at once.
+            max_message_bytes: limit of a message, also when decompressed.
+            cores: how many messages may be decompressed at the same time.
         """
         self.max_message_bytes = max_message_bytes
         self.inflater = Inflater(max_message_bytes, cores)
         self.arriving = Arriving()
         self.long_work = asyncio.Lock()
-        """Held by a request whose reading takes tens of milliseconds of the event loop: a second one waits its turn, so
-        that all others have one in between."""
+        """Locked by a request whose parsing blocks the event loop for tens of milliseconds: a second one waits, so that
+        other requests run in between."""

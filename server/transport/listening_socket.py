@@ -1,5 +1,5 @@
-"""A listening socket of our own: what connections inherit, how it hears nobody for a moment, and how connections
-outlive a library that closes them too soon.
+"""A listening socket of our own: options that connections inherit, a pause of new connections, and duplicates of
+connections, which a library would close too soon.
 """
 
 import ctypes
@@ -16,15 +16,14 @@ from vouch.server.transport.limits import KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S
 
 BACKLOG = 1024
 SO_ATTACH_FILTER, SO_DETACH_FILTER, BPF_RETURN = 26, 27, 0x06
-"""Linux's; Python has no names for them."""
+"""Linux's constants, for which Python has no names."""
 
 
 def listening_socket(listening: Listening) -> socket.socket:
-    """A socket that listens there, and never waits: all its duplicates are one to Linux, and what waits in one would
-    wait in all.
+    """A non-blocking listening socket; its duplicates share its blocking mode.
 
     Raises:
-        StartFailed: the address is taken or not available.
+        StartFailed: the address is in use or not available.
     """
     try:
         made = bound(listening.host, listening.port, shared=listening.shared)
@@ -37,8 +36,8 @@ def listening_socket(listening: Listening) -> socket.socket:
 
 
 def _hand_down(listens: socket.socket) -> None:
-    """What connections inherit: TCP's keepalive; how long a caller may read nothing, which h2corn limits over HTTP/2
-    alone; and that none which has ended keeps the next server from the port.
+    """Sets options that connections inherit: TCP keepalive; how long a caller may read nothing, which h2corn limits
+    only for HTTP/2; and that ended connections do not block the port for the next server.
     """
     listens.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listens.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -49,9 +48,9 @@ def _hand_down(listens: socket.socket) -> None:
 
 
 def hear_nobody(listens: socket.socket) -> None:
-    """Has Linux drop all that comes to a listener: a filter of one instruction, "keep 0 bytes" (socket(7)).
+    """Makes Linux drop all packets to a listener: a filter of one instruction, "keep 0 bytes" (socket(7)).
 
-    Who comes meanwhile asks again a second later.
+    TCP retries a new connection a second later.
     """
     if sys.platform != "linux":
         return
@@ -60,28 +59,28 @@ def hear_nobody(listens: socket.socket) -> None:
 
 
 def hear_again(listens: socket.socket) -> None:
-    """The opposite."""
+    """Removes the filter of `hear_nobody`."""
     if sys.platform == "linux":
         listens.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
 
 
 def descriptors() -> list[int]:
-    """The numbers of all files and sockets that this process has open."""
+    """The descriptors of all files and sockets that this process has open."""
     return [int(path.name) for path in Path("/proc/self/fd").iterdir()]
 
 
 def duplicates_of_connections(port: int, most: int) -> list[int]:
-    """More descriptors of this process's connections at a port: until they are closed, none of them is closed for its
-    caller.
+    """Duplicates of the descriptors of this process's connections at a port: until they are closed, the connections
+    stay open for their callers.
 
     Args:
-        most: how many there may be.
+        most: limit of their number.
     """
     found: set[int] = set()
     for number in descriptors():
         if len(found) >= most:
             break
-        if number in found:  # it was that of the folder when the descriptors were listed
+        if number in found:  # it was the descriptor of the folder while listing
             continue
         with suppress(OSError):
             duplicate = os.dup(number)
@@ -93,13 +92,13 @@ def duplicates_of_connections(port: int, most: int) -> list[int]:
 
 
 def close_all(held: list[int]) -> None:
-    """Closes these descriptors, which are in the list no longer."""
+    """Closes these descriptors, and empties the list."""
     while held:
         os.close(held.pop())
 
 
 def _is_connection(number: int, port: int) -> bool:
-    """Whether a descriptor, which stays open, is of a connection at this port of ours."""
+    """Whether a descriptor is a connection at this port; leaves it open."""
     try:
         one = socket.socket(fileno=number)
     except OSError:  # no socket

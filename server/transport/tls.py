@@ -1,6 +1,6 @@
-"""The files that a server's TLS comes from: which they are, whether they can be used, and when they have changed.
+"""A server's TLS files: which they are, whether they can be used, and when they have changed.
 
-Knows no transport. What is checked here is what Python's own `ssl` says of the files.
+Knows no transport. Files are checked with Python's own `ssl`.
 """
 
 import logging
@@ -23,19 +23,19 @@ NOT_YET_VALID, EXPIRED = 9, 10
 """OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED."""
 
 SHORT = {"commonName": "CN", "organizationName": "O", "organizationalUnitName": "OU", "countryName": "C"}
-"""What parts of a subject are usually called."""
+"""Usual short names of the parts of a subject."""
 
 
 @dataclass(frozen=True)
 class TlsFiles:
-    """Where a server's certificate lies. All are PEM; paths are absolute, for workers have their own folders."""
+    """The files of a server's certificate. All are PEM; paths are absolute, because workers have other folders."""
 
     certificate: Path
-    """The server's certificate, and after it those between it and a root."""
+    """The server's certificate, followed by any intermediate ones."""
     key: Path
     """The certificate's private key, not encrypted."""
     client_ca: Path | None = None
-    """Who has to have signed callers' certificates; None: callers need none."""
+    """The CAs of callers' certificates; None: callers need no certificate."""
 
     @property
     def all(self) -> tuple[Path, ...]:
@@ -45,12 +45,12 @@ class TlsFiles:
 
 @dataclass(frozen=True)
 class Validity:
-    """From when to when a certificate can be used, in seconds since 1970."""
+    """When a certificate is valid, in seconds since 1970."""
 
     not_before_s: float
     not_after_s: float
     subject: str = field(default="", compare=False)
-    """Whose it is, such as "CN=example.com"."""
+    """Its subject, such as "CN=example.com"."""
 
     def __str__(self) -> str:
         ends = datetime.fromtimestamp(self.not_after_s, UTC)
@@ -59,18 +59,18 @@ class Validity:
 
 @dataclass(frozen=True)
 class TlsContents:
-    """What the files hold: PEM."""
+    """The contents of the files: PEM."""
 
     certificate: bytes
     key: bytes
     client_ca: bytes | None
     validities: Mapping[str, Validity]
-    """Of "server", the first of its chain, and "client_ca", of several the one that ends next; without one whose dates
-    Python's ssl does not say."""
+    """Validity of "server" (the first of its chain) and "client_ca" (of several, the one that expires next); without
+    those whose dates Python's ssl does not report."""
 
 
 def in_memory(contents: TlsContents) -> tuple[int, ...]:
-    """Descriptors of files in memory: certificate, key, and the authority of callers if there is one (Linux)."""
+    """Descriptors of in-memory files: certificate, key, and the callers' CA if there is one (Linux)."""
     parts = [contents.certificate, contents.key, *([contents.client_ca] if contents.client_ca else [])]
     held = tuple(os.memfd_create("vouch") for _ in parts)
     for descriptor, part in zip(held, parts, strict=True):
@@ -79,10 +79,10 @@ def in_memory(contents: TlsContents) -> tuple[int, ...]:
 
 
 def inherited(descriptors: Sequence[int]) -> TlsContents | None:
-    """Contents that worked, in files that this process was started with; they are closed. None without any.
+    """Reads the last good contents from inherited files, and closes these. None without any.
 
     Args:
-        descriptors: of certificate, key, and the authority of callers if there is one.
+        descriptors: of certificate, key, and the callers' CA if there is one.
     """
     if not descriptors:
         return None
@@ -97,16 +97,16 @@ def _read_and_close(descriptor: int) -> bytes:
 
 
 def tls_files(certificate: Path | None, key: Path | None, client_ca: Path | None) -> TlsFiles | None:
-    """The files of these settings; None where the server speaks plaintext."""
+    """The files of these settings; None for plaintext."""
     return TlsFiles(certificate, key, client_ca) if certificate and key else None
 
 
 def read_checked(files: TlsFiles) -> TlsContents:
-    """What the files hold now, if a server can use it.
+    """The present contents of the files, checked.
 
     Raises:
-        StartFailed: a file cannot be read or is not PEM, the key is of another certificate or encrypted, or the
-            certificate is out of date. The message names the file.
+        StartFailed: a file cannot be read or is not PEM, the key belongs to another certificate or is encrypted, or
+            the certificate has expired or is not valid yet. The message names the file.
     """
     certificate, key = _read(files.certificate), _read(files.key)
     client_ca = _read(files.client_ca) if files.client_ca else None
@@ -118,15 +118,15 @@ def read_checked(files: TlsFiles) -> TlsContents:
 
 
 class TlsRotation:
-    """The last contents that could be used, of files that may be replaced at any time."""
+    """The last good contents of files that may be replaced at any time."""
 
     def __init__(self, files: TlsFiles, last_good: TlsContents | None = None) -> None:
         """
         Args:
-            last_good: contents that were used before, which are used on where the files cannot be now.
+            last_good: earlier contents, used if the files cannot be used now.
 
         Raises:
-            StartFailed: as `read_checked`, where there are none.
+            StartFailed: as `read_checked`, if there is no `last_good`.
         """
         self._files = files
         self._seen = _stamps(files)
@@ -139,9 +139,10 @@ class TlsRotation:
             self.contents = last_good
 
     def renewed(self) -> bool:
-        """Whether `contents` have just become others: the files have changed, and can be used.
+        """Reads the files if they have changed; returns whether `contents` are new.
 
-        Files that cannot be are told of once, and what was good before stays. Costs a `stat` a file otherwise.
+        Files that cannot be used are logged once, and the last good contents stay in use. Unchanged files cost one
+        `stat` each.
         """
         now = _stamps(self._files)
         if now == self._seen:
@@ -153,18 +154,18 @@ class TlsRotation:
             self._tell_refused(err)
             return False
         if _stamps(self._files) != now:
-            return False  # still being written: looked at again for the next connection
+            return False  # still being written: read again for the next connection
         self._seen = now
         if contents == self.contents:
             return False
         self.contents = contents
-        log.info("certificate %s: new connections see it", self)
+        log.info("certificate %s: used for new connections", self)
         return True
 
     @contextmanager
     def held(self) -> Iterator[TlsFiles]:
-        """The contents as files that nobody can change, while the block runs; the files themselves where the system has
-        no such.
+        """The contents as private in-memory files, while the block runs; the files themselves if the system has no such
+        files.
         """
         if not hasattr(os, "memfd_create"):
             yield self._files
@@ -180,19 +181,19 @@ class TlsRotation:
     @staticmethod
     def _tell_refused(err: StartFailed) -> None:
         log.error(
-            "the certificate has changed and the last good one stays in use: %s",
+            "the certificate has changed and cannot be used; the last good one stays in use: %s",
             err,
             extra=event("certificate_refused"),
         )
 
     def __str__(self) -> str:
-        """The file, whose the certificate is, and when it ends."""
+        """The file, the certificate's subject, and when it expires."""
         validity = self.contents.validities.get("server")
         return f"{self._files.certificate} ({validity})" if validity else str(self._files.certificate)
 
 
 def _stamps(files: TlsFiles) -> tuple[tuple[int, int, int] | None, ...]:
-    """(inode, nanoseconds of the last change, bytes) of each file; None for one that is not there."""
+    """(inode, nanoseconds of the last change, bytes) of each file; None for a missing one."""
     return tuple(_stamp(path) for path in files.all)
 
 
@@ -212,12 +213,12 @@ def _read(path: Path) -> bytes:
 
 
 def _require_certificates(path: Path) -> ssl.SSLContext:
-    """That trusts those of the file."""
+    """A context that trusts the file's certificates."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cafile=path)
     except (ssl.SSLError, OSError) as err:
-        raise StartFailed(f"{path} holds no certificate in PEM; it begins with -----BEGIN CERTIFICATE-----") from err
+        raise StartFailed(f"{path} contains no PEM certificate, which begins with -----BEGIN CERTIFICATE-----") from err
     return context
 
 
@@ -227,7 +228,7 @@ def _of_authorities(trusting: ssl.SSLContext) -> Validity | None:
 
 
 def _validity(certificate: Mapping[str, Any] | None) -> Validity | None:
-    """Of a certificate as Python's ssl tells of it."""
+    """The validity of a certificate in the form of Python's ssl."""
     if not certificate:
         return None
     begins, ends = (ssl.cert_time_to_seconds(certificate[when]) for when in ("notBefore", "notAfter"))
@@ -237,16 +238,16 @@ def _validity(certificate: Mapping[str, Any] | None) -> Validity | None:
 
 def _server_context(files: TlsFiles) -> ssl.SSLContext:
     def encrypted() -> str:
-        raise StartFailed(f"{files.key} is encrypted and nobody is there to be asked; give a key without a password")
+        raise StartFailed(f"{files.key} is encrypted; expected a key without a password")
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(files.certificate, files.key, password=encrypted)
     except ssl.SSLError as err:
         if err.reason == "KEY_VALUES_MISMATCH":
-            reason = f"{files.key} is not the key of the certificate in {files.certificate}; give the two that belong"
+            reason = f"{files.key} is not the key of the certificate in {files.certificate}; give a matching pair"
         else:
-            reason = f"{files.key} with {files.certificate} holds no usable private key in PEM: {err.reason or err}"
+            reason = f"{files.key} with {files.certificate} contains no usable PEM private key: {err.reason or err}"
         raise StartFailed(reason) from err
     except OSError as err:
         raise StartFailed(f"{files.key} cannot be read: {err.strerror}") from err
@@ -254,7 +255,9 @@ def _server_context(files: TlsFiles) -> ssl.SSLContext:
 
 
 def _require_in_date(server: ssl.SSLContext, certificate: Path) -> Validity | None:
-    """Shakes hands in memory with a client that trusts this very certificate: Python has no other way to read dates."""
+    """Makes a TLS handshake in memory with a client that trusts this certificate: Python has no other way to read its
+    dates.
+    """
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
     client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
@@ -269,6 +272,6 @@ def _require_in_date(server: ssl.SSLContext, certificate: Path) -> Validity | No
             continue
         except ssl.SSLCertVerificationError as err:
             if err.verify_code in (NOT_YET_VALID, EXPIRED):
-                raise StartFailed(f"{certificate}: {err.verify_message}; have it renewed") from err
-            return None  # whom callers trust is theirs to say
+                raise StartFailed(f"{certificate}: {err.verify_message}; renew it") from err
+            return None  # callers decide whom they trust
     return _validity(caller.getpeercert())

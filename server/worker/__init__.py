@@ -1,1 +1,1 @@
-"""A worker process: starts, follows what the supervisor says, drains."""
+"""A worker process: starts, follows the supervisor's messages, drains."""

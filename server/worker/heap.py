@@ -1,10 +1,10 @@
-"""Gives memory that was freed back to the system, where the C library would keep it.
+"""Returns freed memory to the system that the C library would keep.
 
-glibc gives back what lies at the end of its heap. After a burst of large requests a few small pieces are in use behind
-it all, and the process would stay as large as it ever was.
+glibc returns only memory at the end of its heap. After a burst of large requests a few small pieces at the end are
+still in use, and the process would stay at its largest size.
 
-It also puts large pieces into the heap once one of their size has been freed, and each thread has a heap of its own:
-sixty files of 27 MB, of which a worker held a few at a time, left it at 1,088 MB where it has 360 MB so.
+Once a large piece was freed, glibc also puts pieces of that size into the heap, and each thread has a heap of its own.
+After sixty files of 27 MB, a few at a time, a worker had 1,088 MB; with these settings it has 360 MB.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BUSY = 0.2
-"""Of a core, from which on a process is at work, and would soon take again what it gives back."""
+"""Share of a core above which a process counts as working, and would soon need the memory again."""
 STATM = Path("/proc/self/statm")
 LARGE_BYTES = 1 << 20
-"""A piece of memory from which on it is the system's own, which has it back as soon as it is freed."""
+"""Pieces of at least this size are allocated with mmap, and return to the system as soon as they are freed."""
 HEAPS = 2
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
 """https://man7.org/linux/man-pages/man3/mallopt.3.html."""
@@ -30,22 +30,22 @@ Trim = Callable[[int], int]
 
 @dataclass(frozen=True)
 class When:
-    """When memory is given back."""
+    """When memory is returned."""
 
     look_interval_s: float = 5.0
     worked_s: float = 0.1
-    """Of a processor's time since garbage was last searched; what has done less has left none worth the search."""
+    """Processor time since the last garbage collection; less work leaves too little garbage."""
     worth_bytes: int = 32 << 20
-    """Of growth; less is soon used again."""
+    """Growth; less is soon used again."""
 
 
 def resident_bytes() -> int:
-    """Of this process's memory, what the system keeps in its own: https://man7.org/linux/man-pages/man5/proc.5.html."""
+    """Resident memory of this process: https://man7.org/linux/man-pages/man5/proc.5.html."""
     return int(STATM.read_text().split()[1]) * PAGE_BYTES
 
 
 def keep_large_pieces_apart() -> None:
-    """For this process, before it has threads; nothing where the C library is another than glibc."""
+    """Allocates large pieces with mmap in this process. Call it before threads start. Does nothing without glibc."""
     if trimmer() is not None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
@@ -53,10 +53,10 @@ def keep_large_pieces_apart() -> None:
 
 
 async def give_back(trim: Trim, when: When | None = None) -> None:
-    """When this process has nothing to do and is larger than it once was; never ends.
+    """Returns memory whenever this process is idle and has grown; never ends.
 
     Args:
-        trim: what `trimmer` found.
+        trim: the result of `trimmer`.
     """
     when = when or When()
     least, searched_at_s = resident_bytes(), 0.0
@@ -71,11 +71,11 @@ async def give_back(trim: Trim, when: When | None = None) -> None:
         if now_s - searched_at_s > when.worked_s:
             gc.collect()
             searched_at_s = time.process_time()
-        await asyncio.to_thread(trim, 0)  # takes 0.1 ms where there is nothing to give back
+        await asyncio.to_thread(trim, 0)  # takes 0.1 ms if there is nothing to return
 
 
 def trimmer() -> Trim | None:
-    """The function of glibc, https://man7.org/linux/man-pages/man3/malloc_trim.3.html; None in other libraries."""
+    """Returns glibc's malloc_trim, https://man7.org/linux/man-pages/man3/malloc_trim.3.html; None without glibc."""
     if not STATM.exists():
         return None
     trim: Trim | None = getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -1,4 +1,4 @@
-"""Loads the versions that a line-up lists, in this process: bundle -> session -> batcher, run as their plan says."""
+"""Loads the versions of a line-up into this process: bundle -> session -> batcher, run by their plan."""
 
 import asyncio
 import logging
@@ -28,7 +28,7 @@ REPEATS = Repeats()
 
 
 class Loader:
-    """Makes what is served of what is listed. Belongs to one event loop."""
+    """Loads listed versions. Belongs to one event loop."""
 
     def __init__(
         self,
@@ -40,10 +40,10 @@ class Loader:
     ) -> None:
         """
         Args:
-            budget: of which each version takes a share.
-            on_death: told when a version's runner has ended by an error.
+            budget: each version takes a share of it.
+            on_death: called when a version's runner ends with an error.
             held: digest of a bundle -> descriptors of its files.
-            within_s: how long a version may take; None: as long as the largest batch may.
+            within_s: time limit for loading a version; None: the default for the largest batch.
         """
         self._settings = settings
         self._on_death = on_death
@@ -51,13 +51,13 @@ class Loader:
         self._budget = budget
         self._within_s = load_within_s(settings.max_batch_size) if within_s is None else within_s
         self.counts = Counts()
-        """Of the versions that were loaded; nothing else is in it."""
+        """Counts of the loaded versions only."""
 
     async def load(self, name: str, version: Version) -> Served:
-        """A version, loaded and warm; whoever asks for it has to serve or to end it.
+        """A version, loaded and warm; the caller must serve or end it.
 
         Raises:
-            Refused, InvalidBundle: it does not load here, is not what was verified, or takes too long.
+            Refused, InvalidBundle: it does not load here, is not the verified bundle, or takes too long.
         """
         try:
             async with asyncio.timeout(self._within_s):
@@ -66,17 +66,17 @@ class Loader:
                     raise Refused(f"{version.path} is {found[0]} {found[1]}; expected {name} {version.version}")
                 session = await asyncio.to_thread(load, bundle, self._settings, version.plan)
         except TimeoutError as err:
-            if err.errno is not None:  # a disk's
+            if err.errno is not None:  # raised by a disk
                 raise
             raise Refused(f"it was not loaded within {self._within_s:g} s") from err
         return self._served(bundle, version, session)
 
     def _open(self, version: Version) -> Bundle:
-        """From the files that the supervisor holds, which are what was verified, whatever lies in the folder by now;
-        else from the folder. Raises InvalidBundle.
+        """Opens the files that the supervisor keeps open, which are the verified ones, or else the folder. Raises
+        InvalidBundle.
         """
         if (held := self._held.get(version.digest)) is not None:
-            with suppress(BundleError):  # somebody has written over the very files
+            with suppress(BundleError):  # these files were overwritten
                 return open_held(version.path, held, version.digest)
         return open_bundle(version.path, version.digest)
 
@@ -103,11 +103,11 @@ class Loader:
 
 
 def _count(statistics: Statistics, version: str, done: BatchDone) -> None:
-    """A run; a version that gives no usable answers is also reported."""
+    """Counts a run, and logs a version that returns unusable answers."""
     statistics.add(done)
     if done.unusable_images and (noted := REPEATS.note(version)).written:
         log.error(
-            "%s gives values that are not finite, or no probabilities: to %d of %d images of a run%s",
+            "%s returned values that are not finite or are no probabilities, for %d of %d images of a run%s",
             *(version, done.unusable_images, done.images, noted.left_out_in_words),
             extra=event("unusable_answers", version=version),
         )

@@ -1,12 +1,12 @@
 """A worker: `python -m vouch.server.worker.process`, started by the supervisor.
 
-It hears the supervisor first, and listens for calls when the supervisor says so.
+It connects to the supervisor first, and listens for calls when the supervisor sends `Listen`.
 """
 
 import signal
 
 if __name__ == "__main__":
-    for number in (signal.SIGINT, signal.SIGTERM):  # the supervisor is told, and tells
+    for number in (signal.SIGINT, signal.SIGTERM):  # the supervisor handles them, and sends Stop
         signal.signal(number, signal.SIG_IGN)
 
 import logging
@@ -39,7 +39,7 @@ log = logging.getLogger("vouch.server")
 
 
 async def run(assigned: Assignment) -> int:
-    """Serves until the supervisor says that it is enough, or is gone; returns the exit code."""
+    """Serves until the supervisor sends `Stop` or ends; returns the exit code."""
     start_log()
     supervisor = await channel(Ends.inherited(assigned.sockets))
     try:
@@ -49,13 +49,13 @@ async def run(assigned: Assignment) -> int:
         await supervisor.close()
         return 1
     except Exception as err:
-        log.critical("this worker ends: %s", err, exc_info=err, extra=event("worker_failed"))
+        log.critical("this worker failed: %s", err, exc_info=err, extra=event("worker_failed"))
         return 1
     return 0
 
 
 async def _work(assigned: Assignment, supervisor: Channel) -> None:
-    """Raises StartFailed where the provider is not available."""
+    """Raises StartFailed if the provider is not available."""
     if assigned.pinned_to:
         keep_to(assigned.pinned_to)
     require_provider(assigned.settings.provider)
@@ -86,13 +86,13 @@ async def _listen(
         max_connections=settings.max_connections,
         max_connection_age_s=settings.connection_age_s,
         http=http,
-        grace_s=CALL_GRACE_S,  # a drain ends sooner, with the process
+        grace_s=CALL_GRACE_S,  # a drain ends sooner, when the process ends
     )
     return await start_transport(chosen_transport(settings.transport), methods, gate, listening)
 
 
 async def _run_and_end(assigned: Assignment) -> None:
-    """Connections of callers who do not read end with the process, whatever a transport waits for."""
+    """Runs and exits immediately, even if the transport still waits for callers who do not read."""
     os._exit(await run(assigned))
 
 

@@ -1,8 +1,8 @@
-"""Makes what is served here what the line-up says, and answers what could not be made so.
+"""Makes this worker serve the line-up, and reports what it cannot serve.
 
-Nothing that goes wrong with one version ends this: it is that version's problem, and what was served in its place is
-served on. What failed for a reason that may pass is tried again with the next line-up, also where it has the same
-number; what failed for another is remembered as long as the version is listed.
+An error with one version does not affect the others: it is reported, and the version served before stays served. A
+failure that may be temporary is tried again with the next line-up, even if that has the same number. Any other failure
+is remembered as long as the version is listed.
 """
 
 import asyncio
@@ -24,17 +24,17 @@ from vouch.server.serving.served import Served
 log = logging.getLogger("vouch.server")
 
 Load = Callable[[str, Version], Awaitable[Served]]
-"""(a model's name, a listed version) -> it, loaded and warm."""
+"""(a model's name, a listed version) -> that version, loaded and warm."""
 
 
 class Reconciler:
-    """Follows line-ups, the newest next. Belongs to one event loop."""
+    """Applies line-ups; skips all but the newest. Belongs to one event loop."""
 
     def __init__(self, catalog: Catalog, load: Load, report: Callable[[Report], None], models: Path) -> None:
         """
         Args:
-            report: told what is being loaded, and what came of each line-up.
-            models: the models folder, which callers are not told.
+            report: called with what is being loaded, and with the result of each line-up.
+            models: the models folder; callers must not learn its path.
         """
         self._catalog = catalog
         self._load = load
@@ -45,7 +45,7 @@ class Reconciler:
         self._decided: dict[tuple[str, int, str], Problem] = {}
 
     def follow(self, line_up: LineUp) -> None:
-        """Takes over what is known, at once; loading comes next, when what is being loaded is done."""
+        """Takes a new line-up immediately; its versions are loaded after the one that is being loaded."""
         self._wanted = line_up
         self._catalog.follow(line_up)
         still = {_key(name, version) for name, version in line_up.versions()}
@@ -53,7 +53,7 @@ class Reconciler:
         self._news.set()
 
     async def run(self) -> None:
-        """Applies one line-up after the other, and never ends. One that is overtaken is not answered."""
+        """Applies one line-up after the other, and never ends. One that is overtaken is not reported."""
         while True:
             await self._news.wait()
             self._news.clear()
@@ -66,7 +66,7 @@ class Reconciler:
                 self._report(Applied(number=line_up.number, problems=tuple(problems)))
 
     async def _try(self, name: str, version: Version) -> Problem | None:
-        """Loads a version and swaps it in; the problem where that fails, whatever it is."""
+        """Loads a version and serves it; returns the problem if that fails in any way."""
         self._report(Loading(name=name, version=version.version))
         try:
             served = await self._load(name, version)
@@ -77,7 +77,7 @@ class Reconciler:
             return None
         self._catalog.install(served)
         gc.collect()
-        gc.freeze()  # what is there now stays; looking through it again and again would cost every call
+        gc.freeze()  # these objects stay; scanning them in each collection would slow down every call
         return None
 
     def _failed(self, name: str, version: Version, err: Exception) -> Problem:
@@ -96,14 +96,14 @@ class Reconciler:
 
 
 def _reason(err: Exception) -> str:
-    """In words; an error that nobody expected has its own in the log alone."""
+    """The reason as text; the text of an unexpected error is only logged."""
     if isinstance(err, DomainError | BundleError | OSError):
         return str(err)
     if isinstance(err, MemoryError):
         return "there was not enough memory to load it"
     if is_passing(err):
         return f"it could not be loaded now: {err}"
-    return f"loading it failed in a way that nobody expected ({type(err).__name__}); the server's log says more"
+    return f"loading it failed with an unexpected error ({type(err).__name__}); see the server's log"
 
 
 def _key(name: str, version: Version) -> tuple[str, int, str]:

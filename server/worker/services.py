@@ -1,4 +1,4 @@
-"""All services of a worker as one table, which is what a transport answers. Tests serve the same table."""
+"""All services of a worker as one table, which a transport serves. Tests serve the same table."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -24,18 +24,18 @@ from vouch.server.transport.limits import MakeHttp
 
 @dataclass(frozen=True)
 class ServiceParts:
-    """What services are built on."""
+    """What services need."""
 
     catalog: Catalog
     gate: Gate
     readiness: Readiness
     predictor: Predictor
     total: Total | None = None
-    """What all workers have counted; None where there is only this one."""
+    """Returns the counts of all workers; None if there is only this one."""
 
 
 def http_of(settings: ServeSettings, parts: ServiceParts) -> MakeHttp | None:
-    """What answers HTTP without gRPC; None where that is not wanted."""
+    """The application that answers HTTP without gRPC; None with --no-http."""
     if not settings.http:
         return None
     guard = Guard(settings.host, settings.allow_host, settings.allow_origin)
@@ -43,7 +43,7 @@ def http_of(settings: ServeSettings, parts: ServiceParts) -> MakeHttp | None:
 
 
 def _page_of(settings: ServeSettings, parts: ServiceParts) -> list[Page]:
-    """The page for people, and what it asks for beside REST."""
+    """The page for people, and the documents it loads in addition to REST."""
     shows_images = is_loopback(settings.host) if settings.show_images is None else settings.show_images
     documents = Documents(parts.catalog, parts.total or counted_here(parts.catalog), shows_images)
     return [*asset_pages(), *documents.pages()]

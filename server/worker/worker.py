@@ -1,4 +1,4 @@
-"""One serving process, whatever its transport: hears its supervisor, follows the line-up, takes calls, drains."""
+"""One serving process, with any transport: follows its supervisor's messages and line-up, takes calls, drains."""
 
 import asyncio
 import logging
@@ -44,21 +44,20 @@ from vouch.server.worker.services import ServiceParts, http_of, service_table
 log = logging.getLogger("vouch.server")
 
 CLOSE_WITHIN_S = 5.0
-"""When all calls have ended, or the grace has: less than the supervisor waits."""
+"""Limit for closing after all calls, or the grace period, have ended: less than the supervisor waits."""
 TOTAL_WITHIN_S = 3.0
-"""What all workers counted; the supervisor waits a part of this for those that do not answer."""
+"""Limit for getting the counts of all workers; the supervisor waits less for those that do not reply."""
 
 StartListening = Callable[[Iterable[Method], Gate, Budget, MakeHttp | None], Awaitable[Listener]]
-"""Binds methods to a port, whose calls hold what they take in this budget, and what answers HTTP. Raises StartFailed.
-"""
+"""Serves methods, and an HTTP application, on a port; calls take their memory from this budget. Raises StartFailed."""
 
 
 class EndedUnasked(Exception):
-    """A task that a worker cannot be without has ended: it is better replaced than half there."""
+    """A task that a worker needs has ended, so the worker must be replaced."""
 
 
 class Worker:
-    """Answers calls as its supervisor says. Belongs to one event loop."""
+    """Answers calls under its supervisor's control. Belongs to one event loop."""
 
     def __init__(
         self,
@@ -70,10 +69,10 @@ class Worker:
     ) -> None:
         """
         Args:
-            cores: that this process may use.
+            cores: number of cores that this process may use.
             channel: to the supervisor.
-            listen: called when the supervisor wants calls to be taken.
-            held: digest of a bundle -> descriptors of its files, which are read where its folder is gone.
+            listen: called when the supervisor sends `Listen`.
+            held: digest of a bundle -> descriptors of its files, used if its folder is gone.
         """
         self._settings = settings
         self._channel = channel
@@ -97,13 +96,13 @@ class Worker:
         self._end: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
 
     async def work(self, ends_within: Callable[[float], None] = end_within) -> None:
-        """Does what it is told until it is told to stop, or nobody is there to tell it; then drains.
+        """Follows its supervisor until that sends `Stop` or ends; then drains.
 
         Args:
-            ends_within: told then in how many seconds this process has to have ended, whatever holds it.
+            ends_within: called then with the seconds after which this process must be ended by force.
 
         Raises:
-            EndedUnasked: something has ended that must not.
+            EndedUnasked: a task that it needs has ended.
         """
         hearing = self._watched(self._hear(), "hearing the supervisor")
         others = [self._watched(self._reconciler.run(), "following the line-up")]
@@ -129,12 +128,12 @@ class Worker:
 
     def _ended(self, name: str, task: "asyncio.Future[None]") -> None:
         if not self._end.done():
-            ended = EndedUnasked(f"{name} has ended unasked")
+            ended = EndedUnasked(f"the task {name!r} has ended unexpectedly")
             ended.__cause__ = None if task.cancelled() else task.exception()
             self._end.set_exception(ended)
 
     async def _hear(self) -> None:
-        """Answers or passes on what the supervisor says, also while calls are still being answered."""
+        """Handles the supervisor's messages, also while it drains."""
         async for order in self._channel.heard():
             match order:
                 case Stop():
@@ -155,7 +154,7 @@ class Worker:
             self._end.set_result(stop)
 
     async def _start_listening(self) -> None:
-        """Takes calls, and says so, or why it cannot."""
+        """Takes calls; reports that to the supervisor, or why it cannot."""
         problem = ""
         try:
             if self._listener is None:
@@ -164,12 +163,12 @@ class Worker:
         except StartFailed as err:
             problem = str(err)
         except Exception as err:
-            log.exception("the transport does not start", extra=event("listening_failed"))
-            problem = f"the transport does not start ({type(err).__name__}); the worker's own words are above"
+            log.exception("the transport failed to start", extra=event("listening_failed"))
+            problem = f"the transport failed to start ({type(err).__name__}); see the worker's log line above"
         self._channel.say(Listening(problem=problem))
 
     def _counts(self) -> Counts:
-        """All that was counted here, with what is so at this moment."""
+        """This worker's counts, including its present queue and memory."""
         requests = Requests()
         for method in self._methods:
             requests.merge(method.requests)
@@ -185,15 +184,15 @@ class Worker:
         try:
             return await self._questions.ask(lambda number: self._channel.say(AskTotal(number=number)), TOTAL_WITHIN_S)
         except TimeoutError as err:
-            raise CountsUnknown("what all workers have counted could not be had; ask again") from err
+            raise CountsUnknown("the counts of all workers are not available now; try again") from err
 
     def _lost(self, served: Served, err: BaseException) -> None:
-        log.error("the runner of %s has ended", served.bundle, exc_info=err, extra=event("runner_ended"))
-        self._catalog.withdraw(served, "its runner has ended; the server's log says why")
-        self._channel.say(Broken(reason=f"{served.bundle}: its runner ended by {err!r}"))
+        log.error("the runner of %s failed", served.bundle, exc_info=err, extra=event("runner_ended"))
+        self._catalog.withdraw(served, "its runner failed; see the server's log")
+        self._channel.say(Broken(reason=f"the runner of {served.bundle} failed: {err!r}"))
 
     async def _drain(self, delay_s: float) -> None:
-        """Not ready; after the delay new calls told UNAVAILABLE, accepted ones answered within the grace; all ends."""
+        """Not ready; after the delay, new calls get UNAVAILABLE; accepted ones finish within the grace period."""
         self._readiness.drain()
         if self._listener is not None:
             await asyncio.sleep(delay_s)

@@ -519,7 +519,7 @@ async def test_bench_shows_what_was_measured_before_its_end(serving: Serving, en
     assert not result["complete"]
     assert len(result["closed"]) >= 2
     assert code == (130 if ending == "interrupted" else 1)
-    why = "the server is draining; another one may answer"
+    why = "the server is draining; another server may answer"
     gone = f"error: {serving.address} stopped responding during the measurement: {why}"
     assert program.err.text.rstrip().endswith("interrupted" if ending == "interrupted" else gone)
 

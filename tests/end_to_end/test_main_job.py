@@ -203,7 +203,7 @@ def test_cuda_that_is_not_there_stops_the_server_at_once(trained: tuple[Path, di
         pytest.skip("this onnxruntime has a CUDA provider")
     done = vouch("serve", str(trained[0]), "--provider", "cuda", *FREE_PORTS, code=1)
 
-    assert last_words(done)["message"].startswith("provider cuda was asked for, but onnxruntime")
+    assert last_words(done)["message"].startswith("provider cuda is not available: onnxruntime")
 
 
 def test_a_taken_port_is_told_at_once(trained: tuple[Path, dict[str, Any]]) -> None:

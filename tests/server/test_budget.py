@@ -50,11 +50,11 @@ def test_a_refusal_says_the_size_and_the_bound() -> None:
     share = Budget(2_000_000).share()
     share.require(1_500_000)
 
-    with pytest.raises(Overloaded, match=r"600,000 bytes more .* holds 1,500,000 bytes .* and at most 2,000,000"):
+    with pytest.raises(Overloaded, match=r"600,000 more bytes .* uses 1,500,000 bytes .* and the limit is 2,000,000"):
         share.require(600_000)
-    with pytest.raises(InvalidRequest, match=r"2,000,001 bytes .* can never fit: .* at most 2,000,000"):
+    with pytest.raises(InvalidRequest, match=r"2,000,001 bytes .* can never fit: .* is 2,000,000"):
         share.require(2_000_001)
-    with pytest.raises(InvalidRequest, match="beside the 500,001 that this call holds can never fit"):
+    with pytest.raises(InvalidRequest, match="in addition to this call's 500,001 can never fit"):
         share.require(1_500_000, own=500_001)
 
 
@@ -155,7 +155,7 @@ async def test_a_flooded_model_refuses_and_its_neighbour_serves() -> None:
     waiting = [asyncio.create_task(flooded.submit(one)) for _ in range(10)]
     await asyncio.sleep(0)
 
-    with pytest.raises(Overloaded, match="1,000 of them images that wait for this model, and at most 2,000"):
+    with pytest.raises(Overloaded, match="1,000 of them for images that wait for this model, and the limit is 2,000"):
         await flooded.submit(one)
     assert (await neighbour.submit(one))[0].tolist() == (one + 1).tolist()
     release.set()

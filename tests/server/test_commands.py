@@ -30,7 +30,7 @@ def test_an_auditor_sees_all_on_one_screen(bundle: Bundle, capsys: pytest.Captur
     assert main(["verify", str(bundle.path)]) == 0
     lines = capsys.readouterr().out.splitlines()
 
-    assert lines[0].startswith("tiny version 1 vouches for itself")
+    assert lines[0].startswith("tiny version 1 is verified")
     said = dict(line.split(maxsplit=1) for line in lines[1:])
     assert said["claim"] == said["recounted"] == str(bundle.manifest.claim.accuracy)
     assert said["digest"] == f"SHA-256 {bundle.digest} of manifest.json"
@@ -63,7 +63,7 @@ def test_a_bundle_in_the_place_of_another_version_is_shown_as_such(
     other = bundle.path.rename(bundle.path.with_name("7"))
 
     assert main(["verify", str(other)]) == 0
-    assert f"place      {other}, where a server refuses it: its place is tiny/1" in capsys.readouterr().out
+    assert f"place      {other}, where a server refuses it; a server expects it in tiny/1" in capsys.readouterr().out
 
 
 def test_a_signature_is_shown_by_its_key(bundle: Bundle, key: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,7 +82,7 @@ def test_a_signature_is_shown_by_its_key(bundle: Bundle, key: Path, capsys: pyte
 
     assert codes == [1, 0, 0, 0, 0, 1]
     assert captured.out.count(fingerprint) == 2, "signed, checked"
-    assert "signature  not checked: manifest.sig is there" in captured.out
+    assert "signature  not checked: manifest.sig exists" in captured.out
     reasons = captured.err.splitlines()
     assert "has no manifest.sig, and a signature is required" in reasons[0]
     assert "manifest.sig does not fit" in reasons[1]
@@ -138,7 +138,7 @@ def test_a_bundle_that_does_not_keep_its_word_is_an_error(tmp_path: Path, capsys
     [
         (["sign"], 2, "BUNDLE is missing: vouch sign BUNDLE --key FILE, or vouch sign --new-key FILE"),
         (["sign", "b"], 2, "--key is missing"),
-        (["sign", "b", "--new-key", "k"], 2, "--new-key makes a key and signs nothing"),
+        (["sign", "b", "--new-key", "k"], 2, "--new-key only makes a key and signs nothing"),
         (["sign", "nowhere", "--key", "k"], 1, "nowhere is not a bundle"),
         (["verify", "nowhere", "--require-signature", "k"], 1, "the public key k cannot be read: No such file"),
     ],

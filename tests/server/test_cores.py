@@ -45,7 +45,7 @@ def test_pinned_workers_share_no_core() -> None:
 
 def test_more_pinned_workers_than_cores_are_refused() -> None:
     """With both numbers."""
-    with pytest.raises(StartFailed, match=f"1 of the cores for each of {HOST + 1} workers, and there are {HOST}"):
+    with pytest.raises(StartFailed, match=f"needs {HOST + 1} cores, 1 per worker, and there are only {HOST}"):
         shares(HOST + 1, 1)
 
 

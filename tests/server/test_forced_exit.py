@@ -23,7 +23,7 @@ def test_a_process_ends_though_a_thread_of_it_never_returns() -> None:
     with run_beside(sys.executable, "-c", HUNG.format(seconds=0.2)) as program:
         assert program.ended() == 1
 
-    assert "has not ended within 0.2 s of the time when it should" in program.err.text
+    assert "did not end within 0.2 s" in program.err.text
 
 
 def test_a_process_that_ends_by_itself_need_not_wait() -> None:

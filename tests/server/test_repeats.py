@@ -26,7 +26,7 @@ def test_a_kind_is_written_at_once_and_then_once_in_a_while() -> None:
     assert (first.written, first.left_out_in_words) == (True, "")
     assert not any(one.written for one in others)
     assert another.written
-    assert (later.written, later.left_out_in_words) == (True, "; 1,000 more like it were left out here")
+    assert (later.written, later.left_out_in_words) == (True, "; 1,000 similar messages were left out")
     assert not at_last.written
 
 

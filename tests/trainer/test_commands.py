@@ -184,7 +184,7 @@ def test_if_absent_trains_nothing_again(first: Ran, models: Path) -> None:
         (("--size", "64"), "error: --size 64x64 does not apply to digits"),
         pytest.param(
             ("--device", "cuda"),
-            "error: --device cuda was asked for",
+            "error: --device cuda was requested",
             marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device"),
         ),
     ],

@@ -1,1 +1,1 @@
-"""How a network learns: networks, recipes, losses, optimizers, and the loop that fits. Knows no command line."""
+"""How a network learns: networks, recipes, losses, optimizers, and the training loop. Knows no command line."""

@@ -1,4 +1,4 @@
-"""What a person asked of a recipe; without torch, for `vouch train --help` needs the settings too."""
+"""The requested parts of a recipe; without torch, because `vouch train --help` needs the settings too."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from vouch.trainer.kinds import ModelKind, PrecisionChoice, PresetName
 
 @dataclass(frozen=True)
 class Asked:
-    """What was chosen of a recipe, by a person or for them. 0, or None where 0 means something: as the preset says."""
+    """What was chosen by flags, or automatically. 0, or None if 0 has a meaning: the preset's value."""
 
     preset: PresetName = "digits"
     model: ModelKind = "cnn"
     doubtful: bool = False
-    """Whether labels may be wrong, so that images that are hard to learn are not to be learned more."""
+    """Whether labels may be wrong; then hard images are not learned more often."""
     fine_tune: bool = False
     epochs: int = 0
     best_epoch: bool = False

@@ -1,7 +1,7 @@
-"""New examples from old ones: small random maps of a whole batch at once, mirroring, and changes of colour.
+"""Augmentation: small random maps of a whole batch at once, mirroring, and changes of colour.
 
-The only place where an image is changed, on purpose and on a copy. Lengths and angles are those of the picture: a
-rotation is one at any ratio of its sides.
+The only place where images are changed, on purpose and on a copy. Lengths and angles are those of the picture: a
+rotation stays a rotation for any ratio of the sides.
 """
 
 from dataclasses import replace
@@ -15,11 +15,11 @@ from vouch.bundle.training import Augmentation
 from vouch.trainer.learn.device import moved
 
 BEND_POINTS = 5
-"""Points a side that are pushed at random where an image is bent; between them the push changes smoothly."""
+"""Points per side that are moved at random to bend an image; between them the displacement is smooth."""
 
 
 def of_strength(by: Augmentation, strength: float) -> Augmentation:
-    """The same with variants nearer to their images: 1 leaves it as it is, 0 leaves only mirroring and cropping."""
+    """The same augmentation, weaker: 1 leaves it unchanged, 0 leaves only mirroring and cropping."""
     if strength == 1:
         return by
     names = ("rotation", "scaling", "shear", "shift", "bend", "zoom", "colour")
@@ -27,14 +27,14 @@ def of_strength(by: Augmentation, strength: float) -> Augmentation:
 
 
 def warp(x: Tensor, by: Augmentation, generator: torch.Generator) -> Tensor:
-    """A variant of each image under a random map of its own; what comes in from outside repeats the border.
+    """A variant of each image under its own random map; places outside the image repeat the border.
 
     Args:
         x: float32, shape (N, C, H, W), channels of about mean 0 and deviation 1; not changed.
         generator: on the CPU, so that every device gets the same variants.
 
     Returns:
-        float32, shape (N, C, h, w) with the sides that `crop` leaves.
+        float32, shape (N, C, h, w) with sides reduced by `crop`.
     """
     count, channels, height, width = x.shape
     size = [count, channels, max(1, round(height * by.crop)), max(1, round(width * by.crop))]
@@ -47,10 +47,10 @@ def warp(x: Tensor, by: Augmentation, generator: torch.Generator) -> Tensor:
 
 
 def _places(x: Tensor, by: Augmentation, size: tuple[int, int], generator: torch.Generator) -> Tensor:
-    """Where each pixel of a variant is taken from, shape (N, h, w, 2), as `grid_sample` has it.
+    """Where each pixel of a variant is taken from, shape (N, h, w, 2), as for `grid_sample`.
 
-    A place is a weighted sum of few numbers of its variant, with the same weights for all variants: one product of
-    matrices. `affine_grid` and `interpolate` give the same, and took a tenth of a step of small images.
+    A place is a weighted sum of a few numbers of its variant, with the same weights for all variants: one matrix
+    product. `affine_grid` and `interpolate` give the same, but took a tenth of a step of small images.
     """
     count = len(x)
     numbers, weights = [_maps(x, by, size, generator)], [_plane(size, x.device)]
@@ -64,7 +64,7 @@ def _places(x: Tensor, by: Augmentation, size: tuple[int, int], generator: torch
 
 @lru_cache(maxsize=16)
 def _plane(size: tuple[int, int], device: torch.device) -> Tensor:
-    """Each pixel's x, its y and 1, shape (3, h * w): sides go from -1 to 1, pixels are in the middle of theirs."""
+    """Each pixel's x, y and 1, shape (3, h * w): sides go from -1 to 1, and a pixel's place is its centre."""
     rows, columns = ((2 * torch.arange(side, dtype=torch.float32) + 1) / side - 1 for side in size)
     down, across = torch.meshgrid(rows, columns, indexing="ij")
     return torch.stack([across, down, torch.ones(size)]).flatten(1).to(device)
@@ -72,13 +72,13 @@ def _plane(size: tuple[int, int], device: torch.device) -> Tensor:
 
 @lru_cache(maxsize=16)
 def _surface(size: tuple[int, int], device: torch.device) -> Tensor:
-    """What each point that is pushed counts at each pixel, shape (BEND_POINTS**2, h * w): a smooth surface."""
+    """The weight of each moved point at each pixel, shape (BEND_POINTS**2, h * w): a smooth surface."""
     points = torch.eye(BEND_POINTS**2).view(-1, 1, BEND_POINTS, BEND_POINTS)
     return functional.interpolate(points, size, mode="bicubic", align_corners=True).flatten(1).to(device)
 
 
 def _maps(x: Tensor, by: Augmentation, size: tuple[int, int], generator: torch.Generator) -> Tensor:
-    """A map for each image from places of the variant to places of the image, shape (N, 2, 3), as `affine_grid` has it.
+    """A map for each image from places of the variant to places of the image, shape (N, 2, 3), as for `affine_grid`.
 
     Args:
         size: of the variants.
@@ -88,7 +88,7 @@ def _maps(x: Tensor, by: Augmentation, size: tuple[int, int], generator: torch.G
     angle = uniform[:, 0] * by.rotation
     scale_x, scale_y = 1 + uniform[:, 1] * by.scaling, 1 + uniform[:, 2] * by.scaling
     shear, shift_x, shift_y = uniform[:, 3] * by.shear, uniform[:, 4] * by.shift, uniform[:, 5] * by.shift
-    # Places are -1 to 1 along either side, so what goes from one axis to the other is in proportion to the sides.
+    # Places are -1 to 1 along either side, so terms from one axis to the other are scaled by the ratio of the sides.
     across, down = height / width, width / height
     rows = [
         torch.stack([angle.cos() * scale_x, (shear - angle.sin() * scale_y) * across, shift_x], dim=1),
@@ -105,7 +105,7 @@ def _maps(x: Tensor, by: Augmentation, size: tuple[int, int], generator: torch.G
 
 
 def _recoloured(x: Tensor, colour: float, generator: torch.Generator) -> Tensor:
-    """Other contrast, brightness and, of three channels, saturation."""
+    """Random contrast, brightness and, with three channels, saturation."""
     drawn = moved((torch.rand(len(x), 3, 1, 1, 1, generator=generator) * 2 - 1) * colour, x.device)
     middle = x.mean(dim=(1, 2, 3), keepdim=True)
     x = middle + (x - middle) * (1 + drawn[:, 0]) + drawn[:, 1]

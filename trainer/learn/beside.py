@@ -1,4 +1,4 @@
-"""Work that is done beside other work, in a thread of its own, on a core that would be idle."""
+"""Runs work in a second thread at the same time as other work, on a core that would be idle."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -9,20 +9,20 @@ from typing import Generic, TypeVar
 Result = TypeVar("Result")
 Told = Callable[[int, int], None]
 LOOK_S = 0.2
-"""Seconds after which progress is looked at again."""
+"""Seconds between two reads of the progress."""
 
 
 class _Abandoned(BaseException):
-    """Nobody waits for the result any more."""
+    """The result is no longer needed."""
 
 
 class Beside(Generic[Result]):
-    """Work that may have begun already."""
+    """Work that may have started already."""
 
     def __init__(self, work: Callable[[Told], Result]) -> None:
         """
         Args:
-            work: is given what it tells its progress to: steps that are done, of how many.
+            work: gets a function that it calls with its progress: steps done, and steps in all.
         """
         self._work = work
         self._future: Future[Result] | None = None
@@ -30,15 +30,15 @@ class Beside(Generic[Result]):
         self._stop = Event()
 
     def begin(self, pool: ThreadPoolExecutor) -> None:
-        """In a thread."""
+        """Starts the work in a thread."""
         self._future = pool.submit(self._work, self._note)
 
     def end(self) -> None:
-        """After its next step."""
+        """Ends the work after its next step."""
         self._stop.set()
 
     def result(self, on_step: Told) -> Result:
-        """Waits for it, or does it now where it has not begun. Raises what the work does."""
+        """Waits for the result, or does the work now if it was not started. Raises the work's exceptions."""
         if self._future is None:
             return self._work(on_step)
         while not wait([self._future], LOOK_S).done:
@@ -53,10 +53,10 @@ class Beside(Generic[Result]):
 
 @contextmanager
 def beside(work: Callable[[Told], Result], now: bool) -> Iterator[Beside[Result]]:
-    """Begins the work, to be done while the block runs; if the block fails, the work ends too, after a step.
+    """Runs the work while the block runs; if the block fails, the work ends too, after a step.
 
     Args:
-        now: whether it is to begin; else it is done when its result is asked for.
+        now: whether to start it now; otherwise it runs when its result is requested.
     """
     found = Beside(work)
     if not now:

@@ -1,7 +1,8 @@
-"""What an interrupted training needs to go on: written every half minute, read by `--resume`.
+"""Checkpoints: what an interrupted training needs to continue; written every half minute, read by `--resume`.
 
-Tensors, numbers and text alone, so that reading one runs no code. A checkpoint is named after all that decides the
-result, so one of another training is never taken for this one's. It stays until its model is published, or for 30 days.
+They contain only tensors, numbers and text, so reading one runs no code. A checkpoint's name is a digest of everything
+that affects the result, so it is never used for another training. It is kept until its model is published, or for 30
+days.
 """
 
 import os
@@ -21,33 +22,33 @@ from vouch.bundle.leftovers import held, hidden_files, remove_if_empty, remove_i
 from vouch.trainer.errors import TrainError
 
 UNREADABLE = (OSError, RuntimeError, LookupError, EOFError, ValueError, TypeError, UnpicklingError)
-"""What reading a file raises that is no checkpoint, or not one of this training."""
+"""Exceptions from reading a file that is no checkpoint, or not one of this training."""
 DIGEST_LENGTH = 64
-"""A checkpoint begins with the SHA-256 of what follows, in hexadecimal: torch reads damaged weights in silence. Then
-a line says of what training it is; the rest is torch's."""
+"""A checkpoint begins with the SHA-256 of the rest, in hexadecimal, because torch does not notice damaged weights. Then
+one line identifies the training; the rest is torch's format."""
 MAX_IDENTITY = 1 << 22
-"""Bytes of that line."""
+"""Largest length of that line, in bytes."""
 CHECKPOINTS = ".training-*.pt"
 EVERY_S = 30.0
-"""About how often a state is written; when decides nothing about the result."""
+"""Approximate interval between two checkpoints; it does not affect the result."""
 SHARE_OF_TIME = 0.1
-"""Most of a training's time that writing takes: what is large is written less often."""
+"""Largest share of a training's time for writing: large checkpoints are written less often."""
 KEPT_S = 30 * 24 * 3600.0
-"""How long a checkpoint is kept that nobody goes on from."""
+"""How long a checkpoint is kept that is not resumed."""
 
 
 class Stateful(Protocol):
-    """What has a state that a checkpoint keeps."""
+    """An object whose state is stored in a checkpoint."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors, numbers, text, and lists and dictionaries of them."""
+        """The state: tensors, numbers, text, and lists and dictionaries of them."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from there."""
+        """Restores the state."""
 
 
 class Checkpoint:
-    """The file that keeps the state of one training."""
+    """The file with the state of one training."""
 
     def __init__(
         self,
@@ -60,10 +61,10 @@ class Checkpoint:
         """
         Args:
             folder: the model's, in the models folder.
-            identity: all that decides the result of the training, as one line of text.
-            parts: what is kept beside the fit's own state, by name.
-            resume: go on from what is there.
-            every_s: seconds after which a state is due again.
+            identity: everything that affects the result of the training, as one line of text.
+            parts: what is stored besides the fit's own state, by name.
+            resume: whether to continue from an existing checkpoint.
+            every_s: seconds between two checkpoints.
         """
         self.path = folder / f".training-{bytes_digest(identity.encode())[:16]}.pt"
         self._identity = identity.encode()
@@ -73,19 +74,19 @@ class Checkpoint:
         self._next = time.monotonic() + every_s
 
     def exists(self) -> bool:
-        """Whether there is something to go on from."""
+        """Whether there is a checkpoint to resume from."""
         return self.path.is_file()
 
     def due(self) -> bool:
-        """Whether the last state was written so long ago that it is time for another."""
+        """Whether it is time to write the next checkpoint."""
         return time.monotonic() >= self._next
 
     def save(self, fit: dict[str, Any], done: str) -> None:
-        """Keeps this state; the one before is kept until this one is whole.
+        """Writes this state; the previous one is kept until this one is complete.
 
         Args:
-            fit: empty where it has not begun.
-            done: what of the work is in it, in words.
+            fit: empty if the fit has not started.
+            done: how much of the work it contains, in words.
 
         Raises:
             TrainError: it cannot be written.
@@ -103,9 +104,9 @@ class Checkpoint:
                 file.flush()
                 os.fsync(file.fileno())
                 unfinished.replace(self.path)
-        except (OSError, RuntimeError) as err:  # RuntimeError: torch's word for a full disk
+        except (OSError, RuntimeError) as err:  # torch raises RuntimeError for a full disk
             raise TrainError(f"the checkpoint {self.path} cannot be written: {err}") from err
-        finally:  # an interrupt ends it too
+        finally:  # after an interrupt too
             with suppress(OSError):
                 unfinished.unlink()
             remove_if_empty(self.path.parent)
@@ -113,22 +114,22 @@ class Checkpoint:
             self._next = ended + max(self._every_s, (ended - began) / SHARE_OF_TIME)
 
     def done(self) -> str:
-        """What of the work is in the file as it is now; nothing where there is none that can be gone on from."""
+        """How much of the work the file contains, in words; empty if there is no file to resume from."""
         try:
             return str(self._read()["done"])
         except UNREADABLE:
             return ""
 
     def resume_into(self, fit: Stateful) -> bool:
-        """Gives the fit and the parts their states back; False where it is to begin from the start.
+        """Restores the fit and the parts; False if training starts from the beginning.
 
         Raises:
-            TrainError: it cannot be read, or is not what was written.
+            TrainError: the checkpoint cannot be read, or is damaged.
         """
         return self._load({"fit": fit, **self._parts})
 
     def resume_part(self, name: str) -> bool:
-        """Gives one part alone its state back, as `resume_into`: of what comes before the fit."""
+        """Restores only one part, as `resume_into`; for work before the fit."""
         return self._load({name: self._parts[name]})
 
     def _load(self, parts: Mapping[str, Stateful]) -> bool:
@@ -142,7 +143,7 @@ class Checkpoint:
                 part.load_state_dict(state[name])
         except UNREADABLE as err:
             raise TrainError(
-                f"the checkpoint {self.path} cannot be read ({err}); remove it to begin from the start"
+                f"the checkpoint {self.path} cannot be read ({err}); remove it to start from the beginning"
             ) from err
         return True
 
@@ -150,23 +151,23 @@ class Checkpoint:
         content = self.path.read_bytes()
         digest, content = content[:DIGEST_LENGTH], content[DIGEST_LENGTH:]
         if bytes_digest(content).encode() != digest:
-            raise ValueError("it is not as it was written")
+            raise ValueError("its digest is wrong, so the file is damaged")
         _, _, state = content.partition(b"\n")
         return torch.load(BytesIO(state), map_location="cpu", weights_only=True)
 
     def others(self) -> list[Path]:
-        """Checkpoints of trainings of the same name with other settings; the newest first."""
+        """Checkpoints of trainings with the same name and other settings, the newest first."""
         found = [path for path in self.path.parent.glob(CHECKPOINTS) if path != self.path and path.is_file()]
         return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
 
     def remove(self) -> None:
-        """The training is done."""
+        """Removes the checkpoint when the training is finished."""
         self.path.unlink(missing_ok=True)
         remove_if_empty(self.path.parent)
 
 
 def identity_of(path: Path) -> str | None:
-    """Of what training a checkpoint is, as it was told; None where the file does not say."""
+    """The identity of the training of a checkpoint; None if the file does not contain it."""
     try:
         with path.open("rb") as file:
             file.seek(DIGEST_LENGTH)
@@ -177,7 +178,7 @@ def identity_of(path: Path) -> str | None:
 
 
 def remove_leftovers(models: Path) -> list[Path]:
-    """Removes checkpoints that were being written by a process that is no more; returns which."""
+    """Removes unfinished checkpoints of processes that no longer run; returns which."""
     left = [path for path in hidden_files(models, ".training-*.tmp") if remove_if_left(path)]
     for folder in {path.parent for path in left}:
         remove_if_empty(folder)
@@ -185,14 +186,14 @@ def remove_leftovers(models: Path) -> list[Path]:
 
 
 def remove_expired(models: Path, but: Checkpoint) -> list[Path]:
-    """Removes checkpoints of trainings that nobody went on with for 30 days; returns which.
+    """Removes checkpoints that were not resumed for 30 days; returns which.
 
     Args:
-        but: the one of the training that asks; it is the one to go on from.
+        but: the checkpoint of this training, which is kept.
     """
     expired = []
     for path in hidden_files(models, CHECKPOINTS):
-        with suppress(OSError):  # another training was faster, or it is somebody else's
+        with suppress(OSError):  # another training removed it first, or it belongs to another user
             if path != but.path and time.time() - path.stat().st_mtime > KEPT_S:
                 path.unlink()
                 expired.append(path)

@@ -1,4 +1,4 @@
-"""Where a fit runs: what of the machine and of torch decides the last bits of its weights."""
+"""Where a fit runs: the properties of the machine and of torch that affect the last bits of its weights."""
 
 import platform
 from pathlib import Path
@@ -10,18 +10,18 @@ from vouch.trainer.learn.processes import Processes
 
 CPU_INFO = Path("/proc/cpuinfo")
 MAX_CPU_INFO = 1 << 16
-"""Characters that are read; the first processor's lines are fewer."""
+"""Number of characters that are read; enough for the first processor's lines."""
 NAMES = ("model name", "cpu model", "Model", "CPU part")
-"""What Linux calls a processor's name, by kinds of processors."""
+"""Keys for a processor's name, which differ by architecture."""
 DECIDING = (
     *("fma", "avx2", "avx512f", "avx512_bf16", "avx512_fp16", "avx512_vnni", "avx_vnni"),
     *("amx_bf16", "amx_int8", "amx_tile", "asimd", "asimddp", "bf16", "i8mm", "sve", "sve2"),
 )
-"""Instructions by which libraries choose between ways to compute a sum."""
+"""Instruction sets by which libraries choose how to compute a sum."""
 
 
 def circumstances(processes: Processes, recipe: Recipe) -> Circumstances:
-    """Of a fit that runs here and now."""
+    """The circumstances of a fit in this process."""
     processor, flags = processor_and_flags(CPU_INFO)
     on_gpu = processes.device.type == "cuda"
     rounded = on_gpu and torch.backends.cudnn.allow_tf32 and recipe.precision == "float32"
@@ -39,12 +39,12 @@ def circumstances(processes: Processes, recipe: Recipe) -> Circumstances:
 
 
 def flags_of(processes: Processes) -> tuple[str, ...]:
-    """The instructions that this process fits with; none where a GPU does."""
+    """The instruction sets with which this process fits; none on a GPU."""
     return processor_and_flags(CPU_INFO)[1] if processes.device.type == "cpu" else ()
 
 
 def processor_and_flags(path: Path) -> tuple[str, tuple[str, ...]]:
-    """The processor's name, and which of the deciding instructions it has, sorted; as Linux lists them in this file."""
+    """The processor's name, and which of the instruction sets in DECIDING it has, sorted; read from this file."""
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             text = file.read(MAX_CPU_INFO)

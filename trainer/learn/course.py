@@ -1,4 +1,4 @@
-"""What a fit tells of itself: after a step, after an epoch, at its end. Values alone, for whoever reports them."""
+"""What a fit reports: after a step, after an epoch, at its end. Only values."""
 
 from dataclasses import dataclass
 
@@ -9,57 +9,57 @@ from vouch.trainer.learn.judges import Judge
 
 @dataclass(frozen=True)
 class Epoch:
-    """How it stood after an epoch; epoch 0 is before training."""
+    """The state of a fit after an epoch; epoch 0 is before training."""
 
     number: int
     fit_loss: float
     """Mean over the epoch's images, as trained: with augmentation and label smoothing. NaN for epoch 0."""
     fit_accuracy: float
-    """0 to 1, likewise: each image answered just before the step that learns from it. NaN for epoch 0."""
+    """0 to 1, as trained: each image is answered just before the step that learns from it. NaN for epoch 0."""
     tune_loss: float
-    """NaN, as the two below, where there is no tune split."""
+    """NaN, as the two below, if there is no tune split."""
     tune_loss_calibrated: float
     """At the best temperature."""
     tune_accuracy: float
     """0 to 1."""
     images: int
-    """Gone through in it."""
+    """Number of images in the epoch."""
     seconds: float
-    """Its steps alone, without measuring."""
+    """Time of its steps, without measuring."""
     note: str = ""
-    """What changed with it, as a sentence; nothing where all is as it was."""
+    """What changed with it, as a sentence; empty if nothing did."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """What a finished step tells."""
+    """A finished step."""
 
     number: int
     """From 1; 0 is before the first step."""
     rate: float
-    """The step size; of Muon's weights it is another one, in a fixed proportion to this."""
+    """The learning rate; that of Muon's weights is in a fixed proportion to it."""
     loss: float
     """Before the step, as trained. NaN for step 0."""
     epoch: Epoch | None = None
-    """Where one has ended with this step; epoch 0 for step 0."""
+    """The epoch that ended with this step, if one did; epoch 0 for step 0."""
     of: int | None = None
-    """Steps of the whole fit, as far as is known by now; None: nothing changed that."""
+    """Steps of the whole fit, as far as known; None: unchanged."""
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A finished fit; the classifier, on the CPU again, holds the weights that were kept."""
+    """A finished fit; the classifier is on the CPU again and has the weights that were kept."""
 
     epochs: tuple[Epoch, ...]
     best: Epoch
-    """The one whose weights were kept: the last, unless tune chose another."""
+    """The epoch whose weights were kept: the last, unless tune chose another."""
     seconds: float
-    """All of it, with measuring; of a resumed fit, all its parts together."""
+    """Time of the whole fit, with measuring; for a resumed fit, of all its parts together."""
     recipe: Recipe | None = None
-    """By which, where it is not the one that the fit began with: the images turned out to be hard."""
+    """The recipe for hard images, if the fit restarted with it."""
     backbone: BackboneFacts | None = None
-    """What gave the features, where the network is not our own."""
+    """The backbone, if there is one."""
     head: HeadFacts | None = None
-    """How the head on it was chosen, where the backbone stayed as it was."""
+    """How the head was chosen, if the backbone is frozen."""
     folds: tuple[Judge, ...] = ()
-    """Models that were fitted to all but a fold of fit, each with that fold; none where nobody asked for them."""
+    """Models that were fitted to all but one fold of fit, each with that fold; empty if there are none."""

@@ -1,4 +1,4 @@
-"""What a network takes for an image, counted layer by layer; and how many images can be answered at once for that."""
+"""The memory and work that a network needs for an image, counted layer by layer; and the batch size for measuring."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,40 +15,40 @@ from vouch.trainer.learn.networks import Classifier, Layers, Linear
 FLOAT = 4
 """Bytes."""
 COPIES_OF_INPUT = 3
-"""Of a batch as floats: converted, normalised, varied. Measured: 3.3 for a linear model on 512 x 512 pixels."""
+"""Copies of a batch as floats: converted, normalised, augmented. Measured: 3.3 for a linear model on 512 x 512."""
 MEASURE_BATCH = 1024
-"""Images that are answered at once where nothing is learned from them, at most."""
+"""Largest batch for answers that nothing is learned from."""
 MEASURE_BYTES = 128 << 20
-"""Of what the layers give for them. A constant: answers differ in their last bits with the size of a batch, and how
-much memory there is must not decide about a model."""
+"""Memory for the layers' outputs in such a batch. A constant: the last bits of answers depend on the batch size, and a
+model must not depend on the available memory."""
 
 
 @dataclass(frozen=True)
 class Demand:
-    """What a network takes."""
+    """What a network needs, in numbers, not bytes."""
 
     weights: int
-    """Numbers that the graph holds."""
+    """Weights of the graph."""
     input: int
-    """Numbers of an image."""
+    """Values of an image."""
     activations: int
-    """Numbers that all layers give for an image, which a step keeps until its end."""
+    """Outputs of all layers for an image, which a step keeps until its end."""
     largest: int
-    """The most that a layer gives."""
+    """Outputs of the largest layer."""
     multiply_adds: int = 0
-    """Of an answer; learning takes about three times as many."""
+    """Of one answer; learning takes about three times as many."""
 
     def measuring(self) -> int:
-        """Bytes for an image where nothing is learned from it: a layer's input and output, beside the image."""
+        """Bytes for an image without learning: a layer's input and output, and the image."""
         return FLOAT * (COPIES_OF_INPUT * self.input + 2 * self.largest)
 
     def measuring_batch(self) -> int:
-        """How many images are answered at once."""
+        """Batch size for measuring."""
         return max(1, min(MEASURE_BATCH, MEASURE_BYTES // self.measuring()))
 
 
 def demand_of(model: Classifier, image_shape: tuple[int, ...]) -> Demand:
-    """Layer by layer, from their shapes; nothing is run, and the weights may be on the meta device.
+    """Counts layer by layer, from their shapes; nothing is run, and the weights may be on the meta device.
 
     Args:
         image_shape: (H, W) or (H, W, C).
@@ -61,14 +61,14 @@ def demand_of(model: Classifier, image_shape: tuple[int, ...]) -> Demand:
 
 @cache
 def multiply_adds(kind: ModelKind, image_shape: tuple[int, ...], layers: Layers) -> int:
-    """Of a network of this kind, for an image."""
+    """Multiply-adds of a network of this kind, for one image."""
     with torch.device("meta"):
         return demand_of(Classifier(kind, image_shape, 2, layers), image_shape).multiply_adds
 
 
 @dataclass(frozen=True)
 class _Passed:
-    """A layer that an image has gone through."""
+    """A layer that an image has passed."""
 
     output: tuple[int, ...]
     """(C, H, W) or (features,)."""
@@ -101,7 +101,7 @@ def _through(layer: nn.Module, shape: tuple[int, ...]) -> Iterator[_Passed]:
     elif isinstance(layer, nn.AdaptiveMaxPool2d | nn.AdaptiveAvgPool2d):
         assert layer.output_size == 1
         yield _Passed((shape[0], 1, 1))
-    else:  # value by value
+    else:  # element-wise
         assert isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d | nn.ReLU | nn.Dropout), layer
         yield _Passed(shape)
 

@@ -1,4 +1,4 @@
-"""The device that fits: which one it is, how a tensor gets there, what is said where its memory does not suffice."""
+"""The device that fits: chooses it, moves tensors to it, and explains errors when its memory is full."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,22 +10,23 @@ from vouch.trainer.errors import TrainError
 from vouch.trainer.kinds import Device
 
 NO_MEMORY = ("DefaultCPUAllocator", "CUDA out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
-"""In the sentences of errors of torch that have no type of their own."""
+"""Parts of the messages of out-of-memory errors for which torch has no exception type."""
 
 
 def choose_device(wanted: Device) -> torch.device:
-    """
+    """The device to fit on.
+
     Raises:
-        TrainError: cuda was asked for and is not available; never falls back in silence.
+        TrainError: cuda was requested but is not available; there is no silent fallback.
     """
     available = torch.cuda.is_available()
     if wanted == "cuda" and not available:
-        raise TrainError(f"--device cuda was asked for, but torch {torch.__version__} finds no CUDA device here")
+        raise TrainError(f"--device cuda was requested, but torch {torch.__version__} finds no CUDA device")
     return torch.device("cuda" if available and wanted != "cpu" else "cpu")
 
 
 def moved(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on the device; a GPU is not waited for, which it is where memory could be paged out meanwhile."""
+    """The tensor on the device. Copies to a GPU use pinned memory, so that the program need not wait for them."""
     if device.type != "cuda" or tensor.device.type == "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
@@ -33,9 +34,10 @@ def moved(tensor: Tensor, device: torch.device) -> Tensor:
 
 @contextmanager
 def explained_memory(device: torch.device) -> Iterator[None]:
-    """
+    """Turns out-of-memory errors of the block into a message.
+
     Raises:
-        TrainError: the block needed more memory than the device has left.
+        TrainError: the block needed more memory than the device has available.
     """
     try:
         yield
@@ -45,6 +47,6 @@ def explained_memory(device: torch.device) -> Iterator[None]:
             raise
         other = ", or --device cpu" if device.type == "cuda" else ""
         raise TrainError(
-            f"the memory of the {'GPU' if device.type == 'cuda' else 'machine'} does not suffice: pass a smaller "
-            f"--batch-size, a smaller --size{other} ({str(err).partition(chr(10))[0][:200]})"
+            f"the {'GPU' if device.type == 'cuda' else 'machine'} has too little memory: pass a smaller --batch-size, "
+            f"a smaller --size{other} ({str(err).partition(chr(10))[0][:200]})"
         ) from err

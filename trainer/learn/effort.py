@@ -1,6 +1,6 @@
-"""How long a fit is, and how far it is in its schedule.
+"""How long a fit is, and its progress in the schedule.
 
-Decided by what was counted and recorded, never by a clock: a fit has to repeat.
+Decided by counts that are recorded, never by a clock: a fit must be repeatable.
 """
 
 from dataclasses import dataclass
@@ -8,28 +8,28 @@ from math import ceil
 from typing import Any
 
 ENOUGH_STEPS = 800
-"""A small data set is gone through more often, until there were about this many."""
+"""With a small data set, epochs are added until there are about this many steps."""
 FEWEST_STEPS = 100
-"""So many are made however much work they are."""
+"""At least this many steps are made, however much work they are."""
 MEASURED = 16
-"""Of a small data set about so many epochs are measured."""
+"""With a small data set, about this many epochs are measured."""
 FEW = 5_000
-"""Images of fit: with fewer, fitting may end early, and tune is too small to tell all epochs apart."""
+"""Number of fit images: with fewer, fitting may end early, and tune is too small to compare all epochs."""
 SETTLED = 0.9
-"""The share of the schedule from which on an epoch may be chosen, where tune is that small."""
+"""With so small a tune split, only epochs after this share of the schedule may be chosen."""
 ENOUGH = 0.01
-"""The share of what there was to learn, of the loss above its lowest value, from which on fitting is brought to its
-end."""
+"""Fitting is brought to its end when less than this share of what there was to learn is left; both are measured by how
+far the loss is above its lowest value."""
 ENDING = 0.2
-"""The share of all epochs in which it then comes to rest."""
+"""Share of all epochs in which the rate then falls to 0."""
 HARD_WORK = 16_000_000_000_000
-"""Multiply-adds, of answers alone, that hard images may take: about 24 minutes of a core, steps included."""
+"""Largest work for hard images, in multiply-adds of forward passes: about 24 minutes of a core for the whole fit."""
 
 
 class Schedule:
-    """The share of the training that is done, step by step: evenly, until it is told to end early.
+    """The progress of the training, step by step: linear, unless the training ends early.
 
-    An early end still needs the falling part of the rate's cycle, so the rest of it is gone through in fewer steps.
+    An early end still needs the falling part of the learning rate's cycle, so the rest is covered in fewer steps.
     """
 
     def __init__(self, steps: int) -> None:
@@ -41,32 +41,32 @@ class Schedule:
         self._since, self._from = 0, 0.0
 
     def progress(self, done: int) -> float:
-        """From 0 to 1, after so many steps."""
+        """Progress from 0 to 1, after this number of steps."""
         if not self._since or done == self.steps:
             return done / self.steps
         return self._from + (1 - self._from) * (done - self._since) / (self.steps - self._since)
 
     def end_after(self, done: int, more: int) -> None:
-        """After these steps so many more are made, instead of those that were planned."""
+        """After `done` steps, only `more` further ones are made."""
         self._from, self._since, self.steps = self.progress(done), done, done + more
 
     @property
     def changed(self) -> bool:
-        """Whether it was told to end early."""
+        """Whether the training ends early."""
         return self._since > 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Where it is."""
+        """The state of the schedule."""
         return {"steps": self.steps, "since": self._since, "from": self._from}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from there."""
+        """Restores the state."""
         self.steps, self._since, self._from = state["steps"], state["since"], state["from"]
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much work a fit is; fields of a recipe."""
+    """The length of a fit; fields of a recipe."""
 
     epochs: int
     passes: int
@@ -76,27 +76,27 @@ class Effort:
 
 @dataclass(frozen=True)
 class Bounds:
-    """Within which few images are gone through more often."""
+    """Limits for adding epochs with few images."""
 
     work: int = 90_000_000_000
-    """Multiply-adds, of answers alone, after which they are not: 32 x 32 in colour through the usual cnn, 390 steps."""
+    """Largest work in multiply-adds of forward passes: 390 steps of 32 x 32 colour images in the usual cnn."""
     rounds: int = 10
-    """So often however much work that is, but for no more than ENOUGH_STEPS."""
+    """Passes that are allowed however much work they are, up to ENOUGH_STEPS."""
 
 
 USUAL = Bounds()
 
 
 def effort_for(count: int, batch_size: int, epochs: int, multiply_adds: int, most: Bounds = USUAL) -> Effort:
-    """As many rounds as the recipe has epochs; of few images more, as far as the work allows.
+    """As many passes as the recipe has epochs; with few images more, until there are enough steps or too much work.
 
-    Until there were enough steps. Each epoch is measured, so that many rounds over few images are a few epochs.
+    Each epoch is measured, so many passes over few images are combined into a few epochs.
 
     Args:
-        count: fit images.
-        epochs: as the recipe has them for many images.
-        multiply_adds: of the network, for an image.
-        most: of few images.
+        count: number of fit images.
+        epochs: of the recipe for many images.
+        multiply_adds: of the network, for one image.
+        most: limits for few images.
     """
     affordable = max(most.work // multiply_adds, most.rounds * count)
     images = max(FEWEST_STEPS * batch_size, min(ENOUGH_STEPS * batch_size, affordable))
@@ -106,11 +106,11 @@ def effort_for(count: int, batch_size: int, epochs: int, multiply_adds: int, mos
 
 
 def settled_for(count: int, best_epoch: bool) -> float:
-    """From which share of the schedule on an epoch may be the one that is kept; 1: it is the last one.
+    """The share of the schedule after which an epoch may be kept; 1: the last epoch is kept.
 
     Args:
-        count: fit images.
-        best_epoch: whether tune chooses it.
+        count: number of fit images.
+        best_epoch: whether tune chooses the epoch.
     """
     if not best_epoch:
         return 1.0
@@ -118,14 +118,14 @@ def settled_for(count: int, best_epoch: bool) -> float:
 
 
 def hard_epochs_for(count: int, epochs: int, hard_epochs: int, multiply_adds: int) -> int:
-    """How many epochs hard images get: as the recipe has them, as far as the work allows, and 0 where that is no more.
+    """Number of epochs for hard images: the recipe's, as far as the work allows; 0 if that is not more than usual.
 
-    Few images get none: what they lack is images, and they are gone through often already.
+    0 with few images: they lack images, and are learned often already.
 
     Args:
-        epochs: that the others get.
-        hard_epochs: as the recipe has them.
-        multiply_adds: of the network, for an image.
+        epochs: the usual number.
+        hard_epochs: of the recipe.
+        multiply_adds: of the network, for one image.
     """
     affordable = min(hard_epochs, HARD_WORK // (count * multiply_adds))
     return affordable if affordable > epochs and count >= FEW else 0

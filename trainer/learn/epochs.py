@@ -1,4 +1,4 @@
-"""A fit of a network under way: its epochs, what is known after each, and the state from which it can go on."""
+"""A running fit of a network: its epochs, the measurements after each, and the state from which it can be resumed."""
 
 import time
 from collections.abc import Callable
@@ -25,13 +25,13 @@ from vouch.trainer.learn.under_way import UnderWay, mixed_seed
 from vouch.trainer.splits.split import Splits
 
 ANSWERED_TOGETHER = 64
-"""Images whose variants are looked at, at once."""
+"""Batch size for answering variants."""
 
 
 class Fit:
-    """A fit under way.
+    """A running fit.
 
-    The randomness of an epoch comes from the seed and the epoch's number alone, so a resumed fit goes the same way.
+    The randomness of an epoch comes only from the seed and the epoch's number, so a resumed fit gives the same result.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Fit:
         self._first_epoch = self.steps.an_epoch
 
     def _start(self, recipe: Recipe, note: str = "") -> None:
-        """From the weights that the model has.
+        """Starts from the model's current weights.
 
         Args:
             note: of the epoch before training.
@@ -68,23 +68,23 @@ class Fit:
         self.now: UnderWay | None = None
 
     def _start_again(self, note: str) -> None:
-        """By the recipe for hard images: the fit of one who had begun with it."""
+        """Restarts with the recipe for hard images, as if the fit had started with it."""
         recipe = for_hard_images(self._first, self._first_epoch)
         self.model.begin_again(Layers.of(recipe), recipe.seed)
         self._start(recipe, note)
 
     def _hard(self) -> str:
-        """Whether the images have just turned out to be hard, as a sentence."""
+        """A sentence if the images have just turned out to be hard; otherwise empty."""
         last = self.epochs[-1]
         if last.number != looked_at(self.recipe, self.steps.an_epoch) or not len(self._splits.tune):
             return ""
         if known(last.tune_accuracy, commonest_share(self._splits.tune.labels)) >= HARD:
             return ""
-        found = f"only {last.tune_accuracy:.1%} of tune are right after epoch {last.number}"
-        return f"these images are hard: {found}, so fitting begins again, for {self.recipe.hard_epochs} epochs"
+        found = f"tune accuracy is only {last.tune_accuracy:.1%} after epoch {last.number}"
+        return f"these images are hard: {found}, so fitting restarts, for {self.recipe.hard_epochs} epochs"
 
     def first_step(self) -> Step:
-        """Before the first one."""
+        """Step 0, before the first one."""
         return Step(0, self.steps.rate(0), nan, self.epochs[0], self.steps.schedule.steps)
 
     def more(self) -> bool:
@@ -92,18 +92,18 @@ class Fit:
         return self._made() < self.steps.schedule.steps
 
     def _made(self) -> int:
-        """Steps, in whole epochs."""
+        """Number of steps in completed epochs."""
         return (len(self.epochs) - 1) * self.steps.an_epoch
 
     def epoch(self, on_step: Callable[[Step], None], reached: Callable[[], None] = lambda: None) -> None:
-        """Goes through the images as often as the recipe says, or through what is left of that.
+        """Runs an epoch, or the rest of it: the recipe's number of passes over the images.
 
         Args:
-            reached: called between steps, where all that was done is told and is in the state.
+            reached: called between steps, when all finished steps are reported and in the state.
         """
         number, before = len(self.epochs), self._made()
         now = self.now = self.now or self._begin(number)
-        # Evenly, so that no image is left over for a last step.
+        # Evenly, so that the last step is not smaller.
         rows_of_steps = torch.tensor_split(now.rows, self.steps.an_epoch)[now.steps :]
         self.model.train()
         images = self.images.of_each(self.processes.share(rows) for rows in rows_of_steps)
@@ -124,11 +124,11 @@ class Fit:
             on_step(self.first_step())
 
     def _placed(self, step: Step) -> Step:
-        """With how many steps there are, as far as is known."""
+        """The step with the total number of steps, as far as known."""
         return replace(step, of=self.steps.schedule.steps)
 
     def _begin(self, number: int) -> UnderWay:
-        """With the order of the images, the same in all processes, and the seeds of their variants and of dropout."""
+        """Starts an epoch: the order of images, the same in all processes, and the seeds of variants and dropout."""
         seed, rank = self.recipe.seed, self.processes.rank
         rows = self.steps.order.rows(torch.Generator().manual_seed(mixed_seed(seed, number, 0)))
         variants = torch.Generator().manual_seed(mixed_seed(seed, number, 1, rank))
@@ -143,23 +143,23 @@ class Fit:
         notes = [self._look_at_variants(number, accuracy)]
         measured = self._measured(number, loss, accuracy, len(now.rows), seconds)
         if self.steps.end_early(loss, number):
-            notes.append(f"the loss on fit leaves little to learn: {self._of()} epochs will do")
+            notes.append(f"the loss on fit leaves little to learn, so training ends after {self._of()} epochs")
         self.epochs.append(replace(measured, note="; ".join(filter(None, notes))))
         if self._is_kept(measured):
             self.best, self.best_weights = self.epochs[-1], _weights(self.model)
 
     def _is_kept(self, measured: Epoch) -> bool:
-        """Whether this epoch's weights are, of all so far: the last ones, or those that tune likes best."""
+        """Whether this epoch's weights are kept: those of the last epoch, or those with the smallest loss on tune."""
         if self.recipe.settled >= 1 or not len(self._splits.tune):
             return not self.more()
         late = self.steps.schedule.progress(self._made()) > self.recipe.settled
         return late and measured.tune_loss_calibrated <= self.best.tune_loss_calibrated
 
     def _look_at_variants(self, number: int, learned: float) -> str:
-        """Whether they are as easy as the images; by the leading process for all of them.
+        """Compares answers to variants and to images; the leading process decides for all. Returns a note, or nothing.
 
         Args:
-            learned: the share of them that was answered right in this epoch.
+            learned: share of right answers to the variants of this epoch.
         """
         generator = torch.Generator().manual_seed(mixed_seed(self.recipe.seed, number, 3))
 
@@ -181,20 +181,20 @@ class Fit:
         return note
 
     def _too_early(self, number: int) -> bool:
-        """Whether a network knows too little to be asked: an epoch of few images is a few steps, after which it answers
-        any variant worse than its image.
+        """Whether the network knows too little to compare: with few images an epoch is only a few steps, after which it
+        answers any variant worse than its image.
         """
         return len(self.labels) < FEW and self.steps.schedule.progress(number * self.steps.an_epoch) < WARM_UP
 
     def _measured(self, number: int, fit_loss: float, fit_accuracy: float, images: int, seconds: float) -> Epoch:
-        # By the leading process for all: two opinions about an epoch would be two ways to go on.
+        # The leading process measures for all, so that all continue in the same way.
         looked = self.processes.leads and len(self._splits.tune) > 0
         found = astuple(measure(self.model, *self.tune)) if looked else (nan, nan, nan)
         loss, calibrated, accuracy = self.processes.from_leader(list(found))
         return Epoch(number, fit_loss, fit_accuracy, loss, calibrated, accuracy, images, seconds)
 
     def finish(self) -> Fitted:
-        """Gives the model the weights that are kept."""
+        """Gives the model the kept weights."""
         self.model.load_state_dict(self.best_weights)
         _lay_out(self.model.to("cpu"), torch.contiguous_format)
         self.model.eval()
@@ -202,7 +202,7 @@ class Fit:
         return Fitted(tuple(self.epochs), self.best, seconds, self.recipe if self._note else None)
 
     def done(self) -> str:
-        """How much of it, in words."""
+        """How much of the fit is done, in words."""
         steps = f" and {self.now.steps:,} of the {self.steps.an_epoch:,} steps of the next" if self.now else ""
         return f"{len(self.epochs) - 1} of {self._of()} epochs{steps}"
 
@@ -210,7 +210,7 @@ class Fit:
         return self.steps.schedule.steps // self.steps.an_epoch
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the next step builds on."""
+        """Everything that the next step depends on."""
         return {
             "again": self._note,
             "weights": _weights(self.model),
@@ -223,7 +223,7 @@ class Fit:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from there."""
+        """Restores the state."""
         if state["again"]:
             self._start_again(state["again"])
         self.model.load_state_dict(state["weights"])

@@ -1,8 +1,8 @@
-"""Going on from the head on a frozen backbone: the weights of lite0 change too, a little, its first layers not at all.
+"""Fine-tuning after the head on a frozen backbone: also trains the weights of lite0, except its first layers.
 
-The head comes first, so that no random layer pulls the pretrained ones out of shape (A. Kumar et al., Fine-Tuning can
-Distort Pretrained Features and Underperform Out-of-Distribution, 2022). Statistics of batch norms are part of the
-weights, and small sets cannot move them.
+The head is fitted first, so that no random layer distorts the pretrained ones (A. Kumar et al., Fine-Tuning can Distort
+Pretrained Features and Underperform Out-of-Distribution, 2022). Statistics of batch norms are folded into the weights,
+so small data sets cannot change them.
 """
 
 from collections.abc import Callable, Iterable
@@ -26,13 +26,13 @@ from vouch.trainer.learn.processes import ALONE, Processes
 from vouch.trainer.splits.split import Splits
 
 KEPT_LAYERS = 17
-"""Of 49, from the first on: edges and colours, at the largest sides. They stay as they are, and need no gradient."""
+"""The first 17 of 49 layers, which detect edges and colours in the largest maps, stay frozen and need no gradient."""
 SHALLOWEST_SHARE = 0.1
-"""Of the rate, for the first layer that changes; each next one gets more, by one factor."""
+"""Share of the learning rate for the first layer that is trained; it grows by a constant factor per layer."""
 
 
 def changes_the_backbone(recipe: Recipe) -> bool:
-    """Whether it is a recipe of steps through the backbone, and not of the head alone."""
+    """Whether the recipe trains the backbone too, not only the head."""
     return recipe.model == "backbone" and recipe.optimizer != "lbfgs"
 
 
@@ -44,16 +44,18 @@ def fine_tune(
     on_step: Callable[[Step], None] = lambda step: None,
     checkpoint: Checkpoint | None = None,
 ) -> Fitted:
-    """Gives the classifier a backbone that was changed for these images, and the head that goes with it.
+    """Fine-tunes the classifier's backbone and head on these images.
 
-    With --best-epoch it stays as it was given, which is epoch 0, where no epoch is better on tune.
+    With --best-epoch the classifier stays unchanged, which is epoch 0, if no epoch is better on tune.
 
     Args:
-        frozen: on lite0, its head fitted.
-        recipe: one that `changes_the_backbone`.
+        frozen: on lite0, with a fitted head.
+        recipe: one for which `changes_the_backbone` is true.
+
+    Other arguments as `loop.fit`.
 
     Raises:
-        TrainError: the backbone is another one; or as `loop.fit`, whose the other arguments are.
+        TrainError: the backbone is not lite0, and the errors of `loop.fit`.
     """
     check_tunable(frozen.backbone.facts.name)
     tuned = TunedClassifier(frozen)
@@ -64,13 +66,13 @@ def fine_tune(
 
 
 def check_tunable(name: str) -> None:
-    """Raises TrainError: the backbone of this name is a graph alone."""
+    """Raises TrainError: the backbone of this name is only a graph, which cannot be trained."""
     if name != "lite0":
-        raise TrainError(f"--fine-tune changes lite0 alone, not {name}: leave it out")
+        raise TrainError(f"--fine-tune works only with lite0, not with {name}: leave it out")
 
 
 def continued(head: Fitted, tuned: Fitted) -> Fitted:
-    """The two as one fit; epoch 0 of the second is where the first has ended."""
+    """The two fits as one; epoch 0 of the second is the end of the first."""
     last = head.epochs[-1].number
     epochs = (*head.epochs, *(replace(epoch, number=last + epoch.number) for epoch in tuned.epochs[1:]))
     best = epochs[last + tuned.best.number] if tuned.best.number else head.best
@@ -78,31 +80,31 @@ def continued(head: Fitted, tuned: Fitted) -> Fitted:
 
 
 class TunedClassifier(Classifier):
-    """Lite0 and a linear layer on its features, both of which learn."""
+    """Lite0 and a linear layer on its features, both of which are trained."""
 
     def __init__(self, frozen: FrozenClassifier) -> None:
         """
         Args:
-            frozen: what it begins as; its weights are copied.
+            frozen: the start; its weights are copied.
         """
         nn.Module.__init__(self)
         self.task = frozen.task
         outputs, features = frozen.head.weight.shape
         self.network = nn.Sequential(Lite0(weights.convolutions()), Linear(features, outputs))
-        with torch.no_grad():  # of features as they are: less the mean, by the scale, is in the weights
+        with torch.no_grad():  # for raw features: mean and scale are folded into the weights
             self.head.weight.copy_(frozen.head.weight / frozen.scale)
             self.head.bias.copy_(frozen.head.bias - self.head.weight @ frozen.mean)
         self.register_buffer("mean", torch.full((1, COLOURS, 1, 1), MEAN))
         self.register_buffer("scale", torch.full((1, COLOURS, 1, 1), SCALE))
         used = (frozen.head.weight != 0).any(dim=0).float()
         hook: Callable[..., object] = self.head.weight.register_hook
-        hook(lambda slope: slope * used)  # what the head left out stays out
+        hook(lambda slope: slope * used)  # features without weights in the head stay unused
         for name, weight in self.named_parameters():
             weight.requires_grad_(self.rate_share(name) > 0)
 
     @property
     def lite0(self) -> Lite0:
-        """What makes the features."""
+        """The network that computes the features."""
         assert isinstance(self.network, nn.Sequential)
         assert isinstance(self.network[0], Lite0)
         return self.network[0]
@@ -115,10 +117,10 @@ class TunedClassifier(Classifier):
         return self.network[1]
 
     def see_statistics(self, batches: Iterable[Tensor]) -> None:
-        """Takes none: lite0 was made for pixels less 127, by 128."""
+        """Does nothing: lite0 was trained on (pixel - 127) / 128."""
 
     def rate_share(self, name: str) -> float:
-        """Of the recipe's rate, for the weights of this name; 0: they stay as they are."""
+        """Share of the recipe's learning rate for the weights of this name; 0: they stay frozen."""
         before, _, rest = name.removeprefix("network.0.layers.").partition(".")
         if not before.isdigit() or not rest:
             return 1.0
@@ -128,7 +130,7 @@ class TunedClassifier(Classifier):
         return float(SHALLOWEST_SHARE ** ((len(LAYERS) - 1 - place) / (len(LAYERS) - 1 - KEPT_LAYERS)))
 
     def freeze_into(self, frozen: FrozenClassifier, image_shape: tuple[int, ...]) -> None:
-        """Gives what this began as its weights: a backbone of its own, and the head on features that are scaled."""
+        """Puts the trained weights into a frozen classifier: a new backbone, and a head on scaled features."""
         backbone = lite0_of(self.lite0.convolutions(), image_shape, fine_tuned=True)
         frozen.made = Made(backbone, frozen.made.threads)
         with torch.no_grad():

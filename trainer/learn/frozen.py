@@ -1,4 +1,4 @@
-"""A classifier of which only the last layer learns: what comes before it was trained by others, and stays as it is."""
+"""A classifier of which only the last layer is trained: a linear head on a frozen, pretrained backbone."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,27 +18,29 @@ from vouch.trainer.learn.backbone.features import BATCH_PIXELS, features
 from vouch.trainer.learn.networks import Classifier, Linear, outputs_for
 
 MOST_THREADS = 8
-"""That make features; each has a batch of its own."""
+"""Threads that compute features, each with its own batch."""
 BYTES_A_PIXEL = 400
-"""Of a batch while lite0 runs: its largest layer has 96 channels for each fourth pixel, and three such are there."""
+"""Memory per pixel of a batch while lite0 runs: its largest layer has 96 channels for every fourth pixel, and three
+such layers are in memory."""
 PIECE = 64
-"""Images a thread after which a checkpoint may be written, and Ctrl-C is obeyed: of lite0, 0.7 s. Each opens a session,
-which takes 0.02 s."""
+"""Images per thread between two points at which a checkpoint may be written and Ctrl-C is handled: 0.7 s with lite0.
+Each piece opens a session, which takes 0.02 s."""
 FEW, KEPT = 4, 64
-"""So few images at a time, such as the one that a report follows, have their features kept; of so many calls."""
+"""Features of calls with up to FEW images, such as the one that a report follows, are cached, for up to KEPT calls."""
 
 LEFT_OUT = 1e6
-"""Scale of features that a head has no weights for: none of them counts for whoever compares images by features."""
+"""Scale of features that a head does not use: it makes them too small to matter when images are compared."""
 
 LEAST_SPREAD, TINY = 1e-3, 1e-12
-"""Of the mean spread: a feature that varies less is not blown up by more than if it varied so much."""
+"""Share of the mean spread: a feature that varies less is scaled as if it varied by this much."""
 
 
 class FrozenClassifier(Classifier):
-    """A linear layer on the features that a backbone makes of images.
+    """A linear layer on the features that a backbone computes.
 
-    The features are scaled: less their mean, by the square root of their spread, so that those that vary more count
-    more, but not by as much as they vary (between one scale for all and one each: docs/decisions/backbones.md).
+    Features are scaled: minus their mean, divided by the square root of their spread. So features that vary more count
+    more, but less than proportionally (a compromise between one scale for all and one each:
+    docs/decisions/backbones.md).
     """
 
     def __init__(self, backbone: Backbone, classes: int, task: Task = "single_label", threads: int = 1) -> None:
@@ -46,7 +48,7 @@ class FrozenClassifier(Classifier):
         Args:
             classes: K, at least 2.
             task: whether an image has one label or any number of them.
-            threads: that make features; they decide nothing.
+            threads: for computing features; they do not affect the result.
         """
         nn.Module.__init__(self)
         self.task = task
@@ -58,33 +60,33 @@ class FrozenClassifier(Classifier):
 
     @property
     def head(self) -> Linear:
-        """The layer that learns."""
+        """The layer that is trained."""
         assert isinstance(self.network, Linear)
         return self.network
 
     @property
     def backbone(self) -> Backbone:
-        """What makes the features."""
+        """The network that computes the features."""
         return self.made.backbone
 
     def features_of(self, examples: Examples, flipped: bool = False) -> np.ndarray:
-        """What the backbone makes of a split's images, float32, shape (N, D), computed once.
+        """The features of a split's images, float32, shape (N, D), computed once.
 
         Args:
-            flipped: of the images mirrored left to right.
+            flipped: whether images are mirrored left to right first.
         """
         return self.made.of(examples, flipped)
 
     @property
     def deepest(self) -> int:
-        """How many of the features, the first, are of the backbone's last layer."""
+        """Number of features of the backbone's last layer; they come first."""
         return self.backbone.facts.features - self.backbone.earlier
 
     def see_features(self, made: Tensor, earlier: bool = False) -> None:
         """Takes mean and spread from these features, float32, shape (N, D).
 
         Args:
-            earlier: whether those of earlier layers count as much, all together, as those of the last, or nothing.
+            earlier: whether features of earlier layers are used, with the same total weight as those of the last.
         """
         spread, last = made.double().std(dim=0, unbiased=False), self.deepest
         scale = spread.clamp(min=max(LEAST_SPREAD * float(spread.mean()), TINY)).sqrt()
@@ -102,27 +104,27 @@ class FrozenClassifier(Classifier):
         return self.scores(self.scaled(torch.from_numpy(self.features_of(examples))))
 
     def normalised(self, images: Tensor) -> Tensor:
-        """Raw pixels as the layer takes them: scaled features, float32, shape (N, D)."""
+        """The head's input for raw pixels: scaled features, float32, shape (N, D)."""
         return self.scaled(torch.from_numpy(self.made.of_array(images.cpu().numpy())))
 
     def scaled(self, made: Tensor) -> Tensor:
-        """Features as the backbone makes them, (N, D), as the layer takes them."""
+        """The head's input for raw features, shape (N, D)."""
         return (made - self.mean) / self.scale
 
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """Images that features are wanted of."""
+    """Images whose features are needed."""
 
     name: str
-    """By which they are known in a checkpoint."""
+    """Their name in a checkpoint."""
     examples: Examples
     flipped: bool = False
     """Mirrored left to right first."""
 
 
 class Made:
-    """The features that a backbone made; copies of a classifier share them, and a checkpoint keeps them."""
+    """The features that a backbone has computed; copies of a classifier share them, and a checkpoint stores them."""
 
     def __init__(self, backbone: Backbone, threads: int) -> None:
         self.backbone, self.threads = backbone, threads
@@ -135,17 +137,17 @@ class Made:
         return self
 
     def of(self, examples: Examples, flipped: bool = False) -> np.ndarray:
-        """Of a split."""
+        """The features of a split."""
         if (examples, flipped) not in self._splits:
             self._splits[examples, flipped] = features(self.backbone, examples.images, flipped, self.threads)
         return self._splits[examples, flipped]
 
     def collect(self, wanted: Sequence[Asked], reached: Callable[[int], None]) -> None:
-        """Makes those that were not made yet, some at a time.
+        """Computes the features that are missing, a piece at a time.
 
         Args:
-            reached: told how many images are done, of all that are wanted together; what it raises ends it, and what
-                is done so far is in the state.
+            reached: called with the number of images done so far, over all of `wanted`. If it raises, the features
+                done so far are in the state.
         """
         done = 0
         for one in wanted:
@@ -160,15 +162,15 @@ class Made:
             self._splits[one.examples, one.flipped] = self._kept[one.name].numpy()
 
     def state_dict(self) -> dict[str, Any]:
-        """All that were collected."""
+        """All collected features."""
         return dict(self._kept)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from there; features of an older lite0, which gave fewer, are made again."""
+        """Restores the features; those of an older lite0, which had fewer, are computed again."""
         self._kept = {name: kept for name, kept in state.items() if kept.shape[1] == self.backbone.facts.features}
 
     def of_array(self, images: np.ndarray) -> np.ndarray:
-        """Of images in memory."""
+        """The features of images in memory."""
         if len(images) > FEW:
             return features(self.backbone, images, threads=self.threads)
         key = array_digest(images)
@@ -180,5 +182,5 @@ class Made:
 
 
 def bytes_of_features(sides: tuple[int, ...], threads: int) -> int:
-    """About what a backbone takes while it runs, for images of this height and width."""
+    """Approximate memory that a backbone needs to run, for images of this height and width."""
     return min(threads, MOST_THREADS) * max(BATCH_PIXELS, prod(sides)) * BYTES_A_PIXEL

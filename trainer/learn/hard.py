@@ -1,4 +1,4 @@
-"""Images that turn out to be hard: how it is seen, and the recipe with which their fit begins again."""
+"""Hard images: how they are recognised, and the recipe with which their fit restarts."""
 
 from dataclasses import replace
 from math import ceil
@@ -8,27 +8,27 @@ import numpy as np
 from vouch.bundle.training import Augmentation, Recipe
 
 LOOK_STEPS = 400
-"""After the epoch with this step it is seen whether images are hard: MNIST's are answered right in 97 % by then."""
+"""The check is made after the epoch with this step: by then MNIST's images are answered right in 97 %."""
 LOOK_SHARE = 0.4
-"""Or after this share of the epochs, where there are fewer steps."""
+"""Or after this share of the epochs, if they have fewer steps."""
 HARD = 0.9
-"""They are, where less is known of what there is to know beyond the commonest class."""
+"""Images are hard if `known` is below this."""
 DEPTH = 3
-"""Halvings that a network for them has at least."""
+"""Least number of halvings of a network for hard images."""
 NARROWER = 3 / 4
-"""What is left of its width then, so that it costs as much as before: at the last size weights are many and cheap."""
+"""Factor for its width, so that it costs the same: at the smallest size, many weights cost little time."""
 MANY_STEPS = 140
-"""Of an epoch. Where there are so many, half as many are as good, each by twice as many images, and take less time."""
+"""Steps per epoch. With as many or more, half the steps with twice the images are as good, and take less time."""
 SHIFT = 0.08
-"""Of half the side: the most that their variants are moved. They are not turned, scaled, slanted or bent: small things
-tell hard images apart."""
+"""The most that variants are shifted, as a share of half the side. They are not rotated, scaled, sheared or bent:
+hard images differ in small details."""
 
 
 def looked_at(recipe: Recipe, an_epoch: int) -> int:
-    """The epoch after which it is seen whether images are hard; 0 where nothing would follow from it.
+    """The epoch after which the check is made; 0 if the recipe has no epochs for hard images.
 
     Args:
-        an_epoch: steps.
+        an_epoch: number of steps per epoch.
     """
     if recipe.hard_epochs <= recipe.epochs:
         return 0
@@ -36,22 +36,22 @@ def looked_at(recipe: Recipe, an_epoch: int) -> int:
 
 
 def commonest_share(labels: np.ndarray) -> float:
-    """What always giving the commonest answer gets right of these labels, shape (N,) or (N, K)."""
+    """The accuracy of always giving the most common answer, for labels of shape (N,) or (N, K)."""
     return float(np.unique(labels, axis=0, return_counts=True)[1].max()) / len(labels)
 
 
 def known(accuracy: float, chance: float) -> float:
-    """The share that is known of what there is to know beyond the commonest class, of this share: 1 is all."""
+    """Accuracy relative to the baseline `chance`: 0 at the baseline, 1 if all answers are right."""
     return (accuracy - chance) / (1 - chance) if chance < 1 else 1.0
 
 
 def for_hard_images(recipe: Recipe, an_epoch: int) -> Recipe:
-    """For longer, with a deeper network, and with variants that show all of an image, and hardly change it.
+    """The recipe for hard images: more epochs, a deeper network, and weak augmentation of whole images.
 
-    None is learned more often than another: of so many hard ones some cannot be told apart or have a wrong label.
+    All images are learned equally often: of many hard ones, some are ambiguous or have a wrong label.
 
     Args:
-        an_epoch: steps by the recipe as it is.
+        an_epoch: number of steps per epoch of the given recipe.
     """
     augment = recipe.augment and _light(recipe.augment)
     longer = replace(recipe, epochs=recipe.hard_epochs, hard_epochs=0, augment=augment, focus=0.0, pool="mean")

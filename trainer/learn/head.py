@@ -1,8 +1,8 @@
-"""A linear head on what a frozen backbone makes of images: fitted in seconds, for its loss has one lowest point.
+"""A linear head on the features of a frozen backbone: fitted in seconds, because its loss has only one minimum.
 
-Features are made once, of mirrored images too where the recipe mirrors them. The only number to be chosen, the penalty
-on the weights, is chosen by cross-validation on fit; tune decides nothing here, and the folds' heads may judge in its
-stead.
+Features are computed once, also of mirrored images if the recipe has them. The only hyperparameter, the penalty on the
+weights, is chosen by cross-validation on fit. Tune is not used here, and the folds' heads can replace it for
+calibration.
 """
 
 import time
@@ -33,16 +33,16 @@ from vouch.trainer.splits.split import Splits
 from vouch.trainer.splits.together import together, units_of_each
 
 TOLERANCE = 1e-6
-"""Of the loss: the head is fitted until an iteration lowers it by a smaller share."""
+"""The fit ends when an iteration lowers the loss by a smaller share than this."""
 SHARED = 4_000_000
-"""Multiplications of a pass: of fewer, threads wait for each other longer than they work."""
+"""Multiplications of a pass: with fewer, threads wait for each other longer than they work."""
 RIGHT_ENOUGH = 0.95
-"""Where so many are answered right with mirror images, it is not tried without them."""
+"""If the accuracy with mirror images is at least this, fitting without them is not tried."""
 EARLIER_WORK = 5e7
-"""Images times features times scores up to which earlier layers' features are tried, where they also are few enough
+"""Images times features times scores up to which earlier layers' features are tried, if there are also few enough
 for axes: some seconds of a core."""
 FOLDS, FEWER, FEW_IMAGES = 10, 5, 500
-"""Folds of up to so many images, and of more."""
+"""FOLDS folds for up to FEW_IMAGES images, FEWER folds for more."""
 
 
 def fit_head(
@@ -51,13 +51,13 @@ def fit_head(
     recipe: Recipe,
     on_step: Callable[[Step], None] = lambda step: None,
 ) -> Fitted:
-    """Gives the classifier's layer the weights that its features and labels lead to; arguments as `loop.fit`.
+    """Fits the classifier's head; arguments as `loop.fit`.
 
-    Features that were not made yet are made first. Every iteration goes through all images once, so it is told as a
-    step that ends an epoch.
+    Missing features are computed first. Every iteration uses all images once, so it is reported as a step that ends an
+    epoch.
 
     Raises:
-        TrainError: a feature is not finite, or the loss is not one that a head is fitted by.
+        TrainError: a feature is not finite, or the recipe has another loss than cross-entropy.
     """
     check_can_fit(recipe)
     work = _HeadFit(model, splits, recipe)
@@ -66,29 +66,29 @@ def fit_head(
 
 
 def check_can_fit(recipe: Recipe) -> None:
-    """Raises TrainError: the recipe has another loss."""
+    """Raises TrainError: the recipe has another loss than cross-entropy."""
     if recipe.loss != "cross-entropy":
-        raise TrainError(f"a head on a backbone is fitted by cross-entropy, not by {recipe.loss}: leave --loss out")
+        raise TrainError(f"a head on a backbone uses the loss cross-entropy, not {recipe.loss}: leave --loss out")
 
 
 def wanted_features(splits: Splits, recipe: Recipe) -> tuple[Asked, ...]:
-    """What a head is fitted to: features of fit, mirrored too where the recipe says so, and of tune if there is one."""
+    """The features that a head needs: of fit, of fit mirrored if the recipe mirrors, and of tune if there is one."""
     mirrored = [Asked("fit, mirrored", splits.fit, True)] if recipe.augment and recipe.augment.flip else []
     return (Asked("fit", splits.fit), *mirrored, *([Asked("tune", splits.tune)] if len(splits.tune) else []))
 
 
 @dataclass(frozen=True)
 class _Source:
-    """Which features a head is fitted to."""
+    """Which features a head is fitted on."""
 
     mirrored: bool
-    """Of the mirror images too."""
+    """Also those of mirror images."""
     earlier: bool = False
-    """Of layers before the last too."""
+    """Also those of layers before the last."""
 
 
 class _HeadFit:
-    """A fit under way."""
+    """A running fit of a head."""
 
     def __init__(self, model: FrozenClassifier, splits: Splits, recipe: Recipe) -> None:
         self.model, self.recipe, self.fit, self.tune = model, recipe, splits.fit, splits.tune
@@ -100,7 +100,7 @@ class _HeadFit:
         self._learn_from(_Source(mirrored=bool(recipe.augment and recipe.augment.flip)))
 
     def _learn_from(self, source: _Source) -> None:
-        """The features that the head is fitted to."""
+        """Selects the features that the head is fitted on."""
         model, versions = self.model, (False, True) if source.mirrored else (False,)
         made = torch.from_numpy(np.concatenate([model.features_of(self.fit, flipped) for flipped in versions]))
         model.see_features(made, source.earlier)
@@ -115,7 +115,7 @@ class _HeadFit:
 
     @property
     def small(self) -> bool:
-        """Whether a pass over all features is too little work to be shared."""
+        """Whether a pass over all features is too little work for several threads."""
         return self.problem.z.numel() * self.problem.wanted.truth.shape[1] < SHARED
 
     def run(self, on_step: Callable[[Step], None]) -> Fitted:
@@ -152,15 +152,15 @@ class _HeadFit:
         )
 
     def _chosen(self) -> tuple[Chosen | None, np.ndarray, str]:
-        """The penalty that cross-validation leads to, unless the recipe names one, and which fold each image is in;
-        None where each class is one image, or several that belong together.
+        """The penalty by cross-validation, unless the recipe states one (None if no class has two groups of images);
+        the fold of each image; and notes about unusual choices.
 
-        Also whether mirror images are learned, where that is open and they are not answered right anyway, and whether
-        features of earlier layers are; the last is a sentence on each that is not as usual.
+        Also decides whether mirror images are learned, if that is open and accuracy is not high enough already, and
+        whether features of earlier layers are used.
         """
         most = FOLDS if len(self.labels) <= FEW_IMAGES else FEWER
         unit = together(self.fit)
-        if units_of_each(self.fit.labels, unit, self.classes).max() < 2:  # whatever is held out is of an unknown class
+        if units_of_each(self.fit.labels, unit, self.classes).max() < 2:  # held-out images are of unknown classes
             return None, np.zeros(len(unit), dtype=np.int64), ""
         fold = folds_of(self.fit.labels, unit, most, self.recipe.seed)
         best, notes = self._tried(fold), []
@@ -170,7 +170,7 @@ class _HeadFit:
             notes.append(f"mirrored images are not learned: {self._figures('them', best, plain)}")
             best = plain
         if self._may_look_earlier and (more := self._clearly_better(best, fold, replace(self.source, earlier=True))):
-            notes.append(f"earlier layers count as much as the last: {self._figures('the last alone', best, more)}")
+            notes.append(f"earlier layers count as much as the last: {self._figures('only the last', best, more)}")
             best = more
         return best, fold, "; ".join(notes)
 
@@ -189,7 +189,7 @@ class _HeadFit:
         return self.model.backbone.earlier > 0 and len(self.x) <= MAX_AXES and work <= EARLIER_WORK
 
     def _clearly_better(self, usual: Chosen, fold: np.ndarray, source: _Source) -> Chosen | None:
-        """What is found from other features, which are kept only if they clearly do better."""
+        """The result with other features, which are kept only if they are clearly better; otherwise None."""
         before = self.source
         self._learn_from(source)
         found = self._tried(fold)
@@ -199,9 +199,9 @@ class _HeadFit:
         return None
 
     def _figures(self, usually: str, usual: Chosen, found: Chosen) -> str:
-        """Of cross-validation, for people."""
+        """The cross-validated accuracies of both, as part of a sentence."""
         before, after = (self._found(chosen.logits)["accuracy"] for chosen in (usual, found))
-        return f"with {usually} {before:.1%} of fit are answered right in cross-validation, now {after:.1%}"
+        return f"cross-validated accuracy with {usually} {before:.1%}, now {after:.1%}"
 
     def _penalty(self, chosen: Chosen | None) -> float:
         if chosen:
@@ -234,16 +234,16 @@ class _HeadFit:
 
     @torch.no_grad()
     def _right(self) -> float:
-        """Share of the fit images, as they are, that are answered right."""
+        """Accuracy on the fit images, without mirror images."""
         return right_answers(self.model.scores(self.x[: len(self.labels)]), self.labels) / len(self.labels)
 
     def _losses(self, logits: Tensor) -> Tensor:
-        """Of each fit image, shape (N,)."""
+        """Losses of the fit images, shape (N,)."""
         each = Criterion().each(self.model.as_scores(logits), self.labels)
         return each.reshape(len(self.labels), -1).mean(dim=1)
 
     def _found(self, logits: Tensor) -> dict[str, float]:
-        """What cross-validation found, as `HeadFacts` has it."""
+        """Loss and accuracy of cross-validation, as fields of `HeadFacts`."""
         scores = self.model.as_scores(logits)
         return {
             "loss": Criterion()(scores, self.labels).item(),
@@ -252,17 +252,17 @@ class _HeadFit:
 
 
 def bytes_of_head(images: int, features: int, classes: int) -> int:
-    """About what fitting takes: features in float32 twice and as doubles three times, scores six times, and the axes.
+    """Approximate memory of a fit: features twice in float32, three times in float64; scores six times; and the axes.
 
     Args:
-        images: of fit; their mirror images are counted with them.
+        images: number of fit images; their mirror images are added here.
     """
     rows, axes = 2 * images, min(2 * images, features, MAX_AXES)
     return rows * features * (2 * 4 + 3 * 8) + rows * classes * 6 * 8 + 4 * 8 * axes**2
 
 
 def wanted_of(labels: Tensor, classes: int, recipe: Recipe) -> Wanted:
-    """What the layer is to answer, with the recipe's smoothing and balance.
+    """The targets of the layer, with the recipe's label smoothing and balance.
 
     Args:
         labels: int64, shape (N,), or bool, shape (N, K).

@@ -1,6 +1,6 @@
-"""Answers to images that whoever answers has not learned: from them temperature, thresholds and label sets are chosen.
+"""Judged images: answers by classifiers that have not learned them, to choose temperature, thresholds and label sets.
 
-Of a tune split they are those of the fitted classifier; of folds, those of classifiers that were fitted to the others.
+With a tune split, the fitted classifier answers it. With folds, each is answered by a classifier fitted to the others.
 """
 
 from collections.abc import Sequence
@@ -25,13 +25,13 @@ class Judge:
     whole: Examples
     """Fit, or tune."""
     rows: np.ndarray
-    """The positions of the images in it."""
+    """The positions of the images in `whole`."""
     logits: Tensor
     """Its answers, floats, shape (n, K), before any temperature."""
 
     @property
     def examples(self) -> Examples:
-        """The images themselves; of those in memory a copy."""
+        """The images; images in memory are copied."""
         return self.whole[self.rows]
 
     @property
@@ -42,32 +42,32 @@ class Judge:
 
 @dataclass(frozen=True, eq=False)
 class Judges:
-    """All of them: each image is answered once."""
+    """All judges: each image is answered once."""
 
     parts: tuple[Judge, ...]
-    """At least one; its images are none where nothing could be judged: every class is one image, or one group."""
+    """At least one; without images if nothing could be judged, because every class is one image or one group."""
     method: Method
 
     @property
     def images(self) -> int:
-        """How many are judged."""
+        """Number of judged images."""
         return sum(len(part.rows) for part in self.parts)
 
     @property
     def labels(self) -> np.ndarray:
-        """In the order of the parts."""
+        """Labels in the order of the parts."""
         return np.concatenate([part.labels for part in self.parts])
 
     @property
     def logits(self) -> Tensor:
-        """Likewise, shape (N, K)."""
+        """Logits in the order of the parts, shape (N, K)."""
         return torch.cat([part.logits for part in self.parts])
 
     def temperature(self) -> float:
-        """What suits the scores, by `chosen_temperature`.
+        """The temperature for the scores, by `chosen_temperature`.
 
-        Of folds, those images are asked all of whose labels the judge has learned: what it says of a class that is in
-        its own fold alone shows nothing of the published model, which has learned every class.
+        With folds, only images are used all of whose labels the judge has learned: its answers about a class that is
+        only in its own fold show nothing about the published model, which has learned every class.
         """
         if self.method == "split":
             return chosen_temperature(self.logits, torch.from_numpy(self.labels))
@@ -75,12 +75,12 @@ class Judges:
         return chosen_temperature(self.logits[known], torch.from_numpy(self.labels)[known])
 
     def probabilities(self, temperature: float) -> np.ndarray:
-        """What these scores say at a temperature: float32, shape (N, K), in the order of the parts."""
+        """Probabilities at a temperature: float32, shape (N, K), in the order of the parts."""
         return np.concatenate([_probabilities(part, temperature) for part in self.parts])
 
 
 def in_order_of_fit(folds: Sequence[Judge], temperature: float) -> np.ndarray | None:
-    """The probabilities of the fit images, float32, shape (N, K); None where there are no folds."""
+    """The probabilities of the fit images, float32, shape (N, K); None if there are no folds."""
     if not folds:
         return None
     found = np.concatenate([_probabilities(part, temperature) for part in folds])
@@ -88,7 +88,7 @@ def in_order_of_fit(folds: Sequence[Judge], temperature: float) -> np.ndarray | 
 
 
 def _knows(fold: Judge) -> np.ndarray:
-    """Of which of its images it has learned every label, from those of the other folds: bool, shape (n,)."""
+    """For which of its images the judge has learned every label, from the other folds: bool, shape (n,)."""
     learned = np.delete(fold.whole.labels, fold.rows, axis=0)
     if learned.ndim == 2:
         return np.asarray(~(fold.labels & ~learned.any(axis=0)).any(axis=1))

@@ -1,4 +1,4 @@
-"""Mini-batch gradient descent: the weights change, step by step, epoch by epoch; the images never do."""
+"""Mini-batch gradient descent: changes the weights, step by step, epoch by epoch, and never the images."""
 
 from collections.abc import Callable
 
@@ -22,28 +22,28 @@ def fit(
     on_step: Callable[[Step], None] = lambda step: None,
     checkpoint: Checkpoint | None = None,
 ) -> Fitted:
-    """Changes the model's weights until its answers come near the labels.
+    """Trains the model.
 
     Args:
-        splits: fit changes the weights; tune, if there is one, is looked at after each epoch.
-        processes: where it runs, and with which others.
-        on_step: told of the start, as step 0, and of each finished step; the model then holds the weights after it,
-            on a GPU after the first step and at the end of an epoch alone. In the leading process alone.
-        checkpoint: where the state is kept from time to time, and gone on from.
+        splits: fit changes the weights; tune, if there is one, is measured after each epoch.
+        processes: the device, and the other processes.
+        on_step: called for the start, as step 0, and after each step; the model then has the weights after it (on a
+            GPU only after the first step and at the end of an epoch). Only in the leading process.
+        checkpoint: where the state is saved from time to time, and resumed from.
 
     Raises:
-        TrainError: the loss is no longer a number, a step has too few images for the network, or the checkpoint
-            cannot be read or written.
+        TrainError: the loss is no longer finite, a step has too few images for the network, or the checkpoint cannot
+            be read or written.
     """
     work = Fit(model, splits, recipe, processes, Steps)
     resumed = checkpoint is not None and checkpoint.resume_into(work)
     if processes.from_leader([float(resumed)]) != [float(resumed)]:
-        raise TrainError("this process does not see the checkpoint of the leading one: all need the same models folder")
+        raise TrainError("this process cannot find the checkpoint of the leading one: all need the same models folder")
     if processes.leads and not resumed:
         on_step(work.first_step())
     if processes.count == 1:
         _go_through(work, on_step, checkpoint)
-    while work.more():  # by several, who are interrupted together in the middle of what they do together
+    while work.more():  # several processes save only after whole epochs, because they can be interrupted anywhere
         work.epoch(on_step if processes.leads else lambda step: None)
         if checkpoint and processes.leads:
             checkpoint.save(work.state_dict(), work.done())
@@ -58,7 +58,7 @@ def fit_by(
     processes: Processes,
     on_step: Callable[[Step], None],
 ) -> Fitted:
-    """As `fit`, in one process and by other steps; nothing is kept of it on the way."""
+    """As `fit`, in one process, with other steps, and without a checkpoint."""
     work = Fit(model, splits, recipe, processes, make_steps)
     while work.more():
         work.epoch(on_step)
@@ -66,7 +66,7 @@ def fit_by(
 
 
 def _go_through(work: Fit, on_step: Callable[[Step], None], checkpoint: Checkpoint | None) -> None:
-    """All epochs; keeps the state from time to time, and once more where it is interrupted."""
+    """Runs all epochs; saves the state from time to time, and when interrupted."""
     with postponing() as interrupt:
 
         def reached() -> None:
@@ -79,4 +79,4 @@ def _go_through(work: Fit, on_step: Callable[[Step], None], checkpoint: Checkpoi
             work.epoch(on_step, reached)
             reached()
     if checkpoint:
-        checkpoint.save(work.state_dict(), work.done())  # whatever fails from now on, nothing is fitted again
+        checkpoint.save(work.state_dict(), work.done())  # if a later stage fails, the fit need not be repeated

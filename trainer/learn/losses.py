@@ -1,4 +1,4 @@
-"""How far the scores are from the labels: the number that training makes small."""
+"""Loss functions: how far the scores are from the labels, which training minimises."""
 
 from dataclasses import dataclass
 from math import log, nan
@@ -23,24 +23,24 @@ class Criterion:
     binary cross-entropy, and so it is for every label of a multi-label model. `mse`: the mean squared difference
     between probabilities and 1 for what is true, 0 for the rest."""
     label_smoothing: float = 0.0
-    """Share of the truth that is spread evenly over all classes (over yes and no, for several labels)."""
+    """Share of the target that is spread evenly over all classes (multi-label: over yes and no)."""
     weights: Tensor | None = None
-    """float32, shape (K,). Single-label: what an example of each class counts. Multi-label: what its presence counts
-    against its absence. None: all the same."""
+    """float32, shape (K,). Single-label: the weight of an example of each class. Multi-label: the weight of a label's
+    presence relative to its absence. None: all the same."""
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The loss of a batch: of every image as `each` gives it, averaged by their weights; arguments as `each`."""
+        """The loss of a batch: the weighted mean of the losses from `each`; arguments as `each`."""
         return self.total(self.each(logits, labels), labels) / self.weight(labels)
 
     def each(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """How wrong each answer is, whatever it weighs: smallest where the label is answered.
+        """The loss of each answer, without weights.
 
         Args:
             logits: float32, shape (N, K).
-            labels: int64, shape (N,), or bool, shape (N, K), where an image may have several labels.
+            labels: int64, shape (N,); multi-label: bool, shape (N, K).
 
         Returns:
-            shape (N,), or (N, K), one for each yes or no.
+            shape (N,); multi-label: (N, K).
         """
         if labels.ndim == 2:
             return self._of_several(logits, labels.to(logits.dtype))
@@ -50,25 +50,25 @@ class Criterion:
         return ((logits.softmax(dim=1) - wanted) ** 2).mean(dim=1)
 
     def total(self, losses: Tensor, labels: Tensor) -> Tensor:
-        """The sum of what `each` gave for these labels, every loss multiplied by the weight of its truth.
+        """The sum of the losses from `each`, each multiplied by the weight of its label.
 
-        Never by torch's own `weight` and `pos_weight`: these multiply what smoothing gives to the other classes by the
-        other classes' weights, so that the loss of a common class is smallest where a rare one is answered.
+        Torch's own `weight` and `pos_weight` are not used: they multiply the smoothed part of the target by the other
+        classes' weights, so that the loss of a common class is smallest if a rare one is answered.
         """
         if self.weights is None:
             return losses.sum()
         return (losses * (self.weights[labels] if labels.ndim == 1 else self._of_presence(labels))).sum()
 
     def weight(self, labels: Tensor) -> Tensor:
-        """What the images with these labels weigh together: the sum of `each` is divided by it to make a mean."""
+        """The total weight of the images with these labels, by which a sum is divided to give the mean."""
         if self.weights is None or labels.ndim == 2:
-            return torch.full((), float(labels.numel()), device=labels.device)  # made there: nothing is waited for
+            return torch.full((), float(labels.numel()), device=labels.device)  # on the device, so nothing waits
         return self.weights[labels].sum()
 
     def left(self, loss: float, classes: int, several: bool) -> float:
-        """The share of what there was to learn that a mean loss leaves: 1 where every class is as likely, 0 at best.
+        """The share of what there was to learn that is left at a mean loss: 1 for uniform answers, 0 at the minimum.
 
-        NaN where weights make it another one for every batch.
+        NaN if weights make the minimum different for every batch.
         """
         if several and self.weights is not None:
             return nan
@@ -96,20 +96,22 @@ class Criterion:
 
 
 def answered_right(logits: Tensor, labels: Tensor) -> Tensor:
-    """bool, shape (N,): is the highest score the label's? With several labels, is every label on its side of 0?"""
+    """Whether each answer is right, bool, shape (N,): the label has the highest score; multi-label: every logit has the
+    right sign.
+    """
     if labels.ndim == 2:
         return ((logits > 0) == labels).all(dim=1)
     return logits.argmax(dim=1) == labels
 
 
 def right_answers(logits: Tensor, labels: Tensor) -> int:
-    """How many are answered right."""
+    """Number of right answers."""
     return int(answered_right(logits, labels).sum())
 
 
 @dataclass(frozen=True)
 class Measured:
-    """How good some weights are on a split."""
+    """Loss and accuracy on a split."""
 
     loss: float
     """Mean cross-entropy."""
@@ -121,13 +123,13 @@ class Measured:
 
 @torch.no_grad()
 def logits_of(model: Classifier, images: Pixels) -> Tensor:
-    """The scores of all images, shape (N, K), with the weights as they are; so many at a time as memory is for."""
+    """The scores of all images, shape (N, K), with the current weights, computed in batches."""
     model.eval()
     most = demand_of(model, images.shape[1:]).measuring_batch()
     scores, done = torch.empty(0), 0
     for batch in images.batches(most):
         found = model(batch)
-        if not done:  # written where they stay: parts and the whole would be much at once
+        if not done:  # written directly into the result, to save memory
             scores = found.new_empty((len(images), *found.shape[1:]))
         scores[done : done + len(batch)] = found
         done += len(batch)
@@ -135,7 +137,7 @@ def logits_of(model: Classifier, images: Pixels) -> Tensor:
 
 
 def measure(model: Classifier, images: Pixels, labels: Tensor) -> Measured:
-    """Answers all images, with the weights as they are.
+    """Loss and accuracy on all images, with the current weights.
 
     Args:
         labels: as `Criterion` takes them.
@@ -144,6 +146,6 @@ def measure(model: Classifier, images: Pixels, labels: Tensor) -> Measured:
 
 
 def measured(logits: Tensor, labels: Tensor) -> Measured:
-    """What these scores are worth; arguments as `Criterion` takes them."""
+    """Loss and accuracy of these scores; arguments as `Criterion` takes them."""
     loss = Criterion()(logits, labels).item()
     return Measured(loss, calibrated_loss(logits, labels), right_answers(logits, labels) / len(labels))

@@ -1,6 +1,6 @@
-"""The networks: pixels in, one score a class out.
+"""The networks: pixels in, one score per class out.
 
-All of them are the same idea, more or less deep: multiply by weights, add a bias, and let training change the weights.
+All use the same idea, with more or fewer layers: multiply by weights, add a bias, and let training change the weights.
 The images are never changed: a forward pass computes new numbers from them.
 """
 
@@ -26,30 +26,30 @@ class Layers:
     depth: int = CNN_DEPTH
     """How often the sides are halved."""
     dropout: float = 0.0
-    """The share of the last features that a step does without."""
+    """Dropout: the share of the last features that a step leaves out."""
     pool: Pool = "max"
-    """What is kept of a feature: its largest value over all places, or its mean."""
+    """Pooling of a feature over all places: its maximum or its mean."""
 
     @classmethod
     def of(cls, recipe: Recipe) -> "Layers":
-        """As a recipe has them."""
+        """The layers of a recipe."""
         return cls(recipe.width, recipe.depth, recipe.dropout, recipe.pool)
 
 
 USUAL = Layers()
 DEEP = 4
-"""Halvings from which on the second layer halves too."""
+"""From this number of halvings, the second layer halves too."""
 LEAST_LEFT, MAX_DEPTH = 4, 6
-"""Pixels of a side behind the last halving, and the most halvings."""
+"""Least pixels per side after the last halving, and the most halvings."""
 
 
 class Linear(nn.Module):
-    """One layer: `scores = x @ w.T + b`. Each row of w is a template that is laid over the image."""
+    """One layer: `scores = x @ w.T + b`. Each row of w is a template that is multiplied with the image."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.weight, self.bias = nn.Parameter(torch.empty(outputs, inputs)), nn.Parameter(torch.empty(outputs))
-        if not self.weight.is_meta:  # filling it there would import torch's compiler, which takes seconds
+        if not self.weight.is_meta:  # on the meta device this would import torch's compiler, which takes seconds
             for values in (self.weight, self.bias):
                 values.detach().normal_().div_(inputs**0.5)
 
@@ -65,7 +65,7 @@ class Linear(nn.Module):
 
 
 def mlp(inputs: int, outputs: int) -> nn.Sequential:
-    """Two hidden layers: linear, a bend, linear, a bend, linear."""
+    """Two hidden layers: linear, ReLU, linear, ReLU, linear."""
     return nn.Sequential(
         nn.Flatten(),
         *(nn.Linear(inputs, 512), nn.BatchNorm1d(512), nn.ReLU(), nn.Dropout(0.2)),
@@ -75,22 +75,22 @@ def mlp(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class Residual(nn.Sequential):
-    """Adds what its layers find to what came in, so that deeper layers only have to find what is still missing."""
+    """Adds its input to the output of its layers, so that these only learn the difference."""
 
     def forward(self, x: Tensor) -> Tensor:
         """
         Args:
-            x: shape (N, C, H, W), also the result's.
+            x: shape (N, C, H, W), the same as the result's.
         """
         found: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
         return x + found
 
 
 def cnn(channels: int, outputs: int, layers: Layers = USUAL) -> nn.Sequential:
-    """Small templates slid over the image, layer after layer; each finds patterns of what the one before found.
+    """Convolutions: small templates slide over the image; each layer finds patterns in the output of the one before.
 
-    At the usual depth five layers, about 98,000 weights for grey images and ten classes. Each halving more adds wider
-    layers for patterns of patterns. Takes images of any size.
+    At the usual depth five layers, about 98,000 weights for grey images and ten classes. Each further halving adds
+    wider layers. Takes images of any size.
     """
     width = layers.width
 
@@ -98,7 +98,7 @@ def cnn(channels: int, outputs: int, layers: Layers = USUAL) -> nn.Sequential:
         convolution = nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, bias=False)
         return [convolution, nn.BatchNorm2d(after), nn.ReLU()]
 
-    early = layers.depth >= DEEP  # the sides are halved twice at once: at full size layers cost most and find least
+    early = layers.depth >= DEEP  # halves twice at once: layers at full size cost most and contribute least
     found = [
         *layer(channels, width // 4, kernel=5, stride=2),
         *layer(width // 4, width // 2, stride=2 if early else 1),
@@ -118,7 +118,7 @@ def cnn(channels: int, outputs: int, layers: Layers = USUAL) -> nn.Sequential:
 
 
 def depth_for(side: int) -> int:
-    """How often the shorter side of an image, in pixels, is halved: until fewer than 8 are left, and at least twice."""
+    """How often a cnn halves the shorter side, in pixels: until fewer than 8 are left, and at least twice."""
     depth = CNN_DEPTH
     while side >> (depth + 1) >= LEAST_LEFT and depth < MAX_DEPTH:
         depth += 1
@@ -128,9 +128,9 @@ def depth_for(side: int) -> int:
 class Classifier(nn.Module):
     """A network between raw pixels and class scores.
 
-    With two classes the network has one output, a single logit that is positive for the second class. As scores it
-    stands beside a constant 0 for the first: softmax of (0, z) is (1 - sigmoid(z), sigmoid(z)). Where an image may
-    have several labels, each has a logit of its own, of two labels too, and its probability is the sigmoid of it.
+    With two classes the network has one output, a logit z that is positive for the second class. The scores are (0, z):
+    their softmax is (1 - sigmoid(z), sigmoid(z)). In a multi-label model each label has its own logit, also with two
+    labels, and its probability is the sigmoid of it.
     """
 
     def __init__(
@@ -159,14 +159,14 @@ class Classifier(nn.Module):
         self.register_buffer("scale", torch.ones(1, channels, 1, 1))
 
     def begin_again(self, layers: Layers, seed: int) -> None:
-        """Takes other layers with random weights: those of a new classifier that is made with this seed."""
+        """Replaces the layers by others with random weights: those of a new classifier with this seed."""
         torch.manual_seed(seed)
         self.network = network(*self._of, layers)
 
     def see_statistics(self, batches: Iterable[Tensor]) -> None:
-        """Takes mean and standard deviation a channel from these images, so that the network's inputs are about +-1.
+        """Takes mean and standard deviation of each channel from these images, so that the inputs are about +-1.
 
-        A byte has 256 values: their counts tell mean and spread exactly, without a float copy of the images.
+        A byte has 256 values: their counts give mean and deviation exactly, without a float copy of the images.
 
         Args:
             batches: of images, uint8, shape (N, H, W) or (N, H, W, C).
@@ -185,7 +185,7 @@ class Classifier(nn.Module):
             self.scale[0, channel] = (share * (values - mean) ** 2).sum().sqrt().clamp(min=1)
 
     def normalised(self, images: Tensor) -> Tensor:
-        """Raw pixels as the network takes them.
+        """Normalises raw pixels for the network.
 
         Args:
             images: uint8, shape (N, H, W) or (N, H, W, C).
@@ -202,16 +202,16 @@ class Classifier(nn.Module):
         found: Tensor = self.network(x)
         return self.as_scores(found)
 
-    def rate_share(self, name: str) -> float:  # of a network from scratch all weights learn alike
-        """Of the recipe's rate, for the weights of this name."""
+    def rate_share(self, name: str) -> float:  # the same for all weights of a network from scratch
+        """Share of the recipe's learning rate for the weights of this name."""
         return 1.0
 
     def as_scores(self, logits: Tensor) -> Tensor:
-        """The network's outputs as one score a class: a single one stands beside 0."""
+        """The network's outputs as one score per class: a single output z becomes (0, z)."""
         return torch.cat([torch.zeros_like(logits), logits], dim=1) if logits.shape[1] == 1 else logits
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """What scores of shape (N, K) say: over all classes 1 together, or for each of several labels 0 to 1."""
+        """Probabilities for scores of shape (N, K): summing to 1; multi-label: 0 to 1 for each label."""
         return logits.softmax(dim=1) if self.task == "single_label" else logits.sigmoid()
 
     def forward(self, images: Tensor) -> Tensor:
@@ -220,12 +220,12 @@ class Classifier(nn.Module):
 
 
 def outputs_for(classes: int, task: Task) -> int:
-    """Numbers that a network gives: one for two classes, of which an image has one; else one a class."""
+    """Number of outputs of a network: one for two single-label classes; otherwise one per class."""
     return 1 if classes == 2 and task == "single_label" else classes
 
 
 def network(kind: ModelKind, image_shape: tuple[int, ...], outputs: int, layers: Layers = USUAL) -> nn.Module:
-    """The layers of a kind, with random weights; arguments as `Classifier` has them."""
+    """The layers of a kind of network, with random weights; arguments as `Classifier`."""
     if kind == "linear":
         return Linear(prod(image_shape), outputs)
     if kind == "mlp":

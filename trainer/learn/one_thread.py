@@ -1,4 +1,4 @@
-"""One thread for work that is too small to be shared: several would wait for each other most of the time."""
+"""One thread for work that is too small for several, which would wait for each other most of the time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import torch
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """PyTorch computes in one thread while the block runs."""
+    """PyTorch uses one thread while the block runs."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,4 +1,4 @@
-"""How far each step goes, and in which direction: the optimizers and the schedule of their rate."""
+"""The optimizers, which decide the direction and size of each step, and the schedule of their learning rate."""
 
 from collections.abc import Callable, Iterable
 from math import cos, pi
@@ -13,13 +13,13 @@ from vouch.bundle.training import Recipe
 WARM_UP = 0.25
 """Share of the steps in which the rate rises to its peak."""
 FIRST_SHARE = 0.04
-"""Of the peak, in the first step."""
+"""The rate of the first step, as a share of the peak."""
 
 
 class Optimizer:
-    """Moves weights by their gradients; those without one stay.
+    """Changes weights by their gradients; weights without a gradient stay.
 
-    In place of torch's own base class, which loads torch's compiler as soon as one is made: a second or two.
+    Replaces torch's base class, which loads torch's compiler when an optimizer is made: a second or two.
     """
 
     def __init__(self, groups: Iterable[dict[str, Any]]) -> None:
@@ -33,7 +33,7 @@ class Optimizer:
         }
 
     def zero_grad(self) -> None:
-        """Forgets the gradients."""
+        """Clears the gradients."""
         for weights in self.state:
             weights.grad = None
 
@@ -48,19 +48,19 @@ class Optimizer:
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
-        """What was kept of earlier steps, by the weights' order."""
+        """The state from earlier steps, in the order of the weights."""
         return {"state": list(self.state.values())}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from there."""
+        """Restores the state."""
         for weights, kept in zip(self.state, state["state"], strict=True):
             self.state[weights] = {name: value.to(weights.device) for name, value in kept.items()}
 
 
 class Muon(Optimizer):
-    """Momentum whose matrix is made near-orthogonal before it is applied: every direction is learned at one pace.
+    """Momentum whose matrix is made nearly orthogonal before it is applied: all directions are learned equally fast.
 
-    For weights with two or more axes; the axes behind the first are taken as one. Source: K. Jordan et al., Muon: an
+    For weights with two or more axes; the axes after the first are flattened. Source: K. Jordan et al., Muon: an
     optimizer for hidden layers in neural networks (2024).
     """
 
@@ -80,7 +80,7 @@ class Muon(Optimizer):
 
 
 class AdamW(Optimizer):
-    """By torch's own function for a step. Source: I. Loshchilov and F. Hutter, Decoupled Weight Decay (2019)."""
+    """AdamW, with torch's function for a step. Source: I. Loshchilov and F. Hutter, Decoupled Weight Decay (2019)."""
 
     beta1, beta2 = 0.9, 0.99
 
@@ -125,8 +125,8 @@ class Momentum(Optimizer):
 def orthogonalised(matrix: Tensor, steps: int = 3) -> Tensor:
     """A matrix with the same singular vectors, whose singular values are all near 1.
 
-    The quintic Newton-Schulz iteration with the coefficients of the Muon paper, which trade exactness (values from
-    about 0.7 to 1.2) for few steps.
+    The quintic Newton-Schulz iteration with the coefficients of the Muon paper, which need few steps but are less exact
+    (values from about 0.7 to 1.2).
 
     Args:
         matrix: float32, shape (R, C).
@@ -145,12 +145,12 @@ def orthogonalised(matrix: Tensor, steps: int = 3) -> Tensor:
 def optimizers_for(
     model: nn.Module, recipe: Recipe, share: Callable[[str], float] = lambda name: 1.0
 ) -> list[Optimizer]:
-    """The recipe's optimizer; Muon for convolutions and hidden layers has AdamW beside it for all other weights.
+    """The recipe's optimizers: with Muon for convolutions and hidden layers, AdamW for all other weights.
 
-    Every group of weights keeps its highest rate under `peak`. Weights that need no gradient are left out.
+    Every group of weights stores its highest rate as `peak`. Weights that need no gradient are left out.
 
     Args:
-        share: of AdamW's rate, for the weights of a name.
+        share: share of AdamW's learning rate for the weights of a name.
     """
     learned = {name: weights for name, weights in model.named_parameters() if weights.requires_grad}
     matrices = {name: weights for name, weights in learned.items() if weights.ndim > 1}
@@ -176,7 +176,7 @@ def _group(weights: list[nn.Parameter], rate: float, decay: float) -> dict[str, 
 
 
 def _by_share(names: Iterable[str], share: Callable[[str], float]) -> list[tuple[float, list[str]]]:
-    """Names with the same share together, the largest share first."""
+    """Names grouped by share, the largest share first."""
     found: dict[float, list[str]] = {}
     for name in names:
         found.setdefault(share(name), []).append(name)
@@ -184,13 +184,13 @@ def _by_share(names: Iterable[str], share: Callable[[str], float]) -> list[tuple
 
 
 def set_rate(optimizers: list[Optimizer], progress: float) -> float:
-    """Gives every group its rate at this point of the training.
+    """Sets every group's learning rate at this point of the training.
 
     Args:
         progress: share of all steps that are done, from 0 to 1.
 
     Returns:
-        the rate of the weights that Muon does not move, which is what `--learning-rate` sets.
+        the rate of the weights that Muon does not change, which `--learning-rate` sets.
     """
     share = schedule(progress)
     for optimizer in optimizers:
@@ -201,9 +201,9 @@ def set_rate(optimizers: list[Optimizer], progress: float) -> float:
 
 
 def schedule(progress: float) -> float:
-    """One cycle: from little to the peak, which is 1, along half a cosine, then down to nothing along another.
+    """One cycle: from a low rate up to the peak, which is 1, along half a cosine, then down to 0 along another.
 
-    Source: L. N. Smith and N. Topin, Super-Convergence (2018), with the cosine shape that PyTorch gives it.
+    Source: L. N. Smith and N. Topin, Super-Convergence (2018), with PyTorch's cosine shape.
     """
     if progress < WARM_UP:
         return FIRST_SHARE + (1 - FIRST_SHARE) * (1 - cos(pi * progress / WARM_UP)) / 2

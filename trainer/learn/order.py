@@ -1,7 +1,7 @@
-"""Which images an epoch goes through, and in what order.
+"""The images of an epoch and their order.
 
-Without focus all of them, equally often. With it, images that were answered easily the last time are skipped for the
-others: an epoch has as many images as ever, but the hard ones come several times, each time as another variant.
+Without focus all images are used equally often. With it, images with a low loss the last time are often skipped: an
+epoch has the same number of images, but hard ones occur several times, each time as another variant.
 """
 
 from typing import Any
@@ -19,15 +19,15 @@ class Order:
         """
         Args:
             count: N, the number of fit images.
-            focus: the chance, from 0 to below 1, that an image whose loss was below the mean is skipped.
-            passes: how often an epoch goes through them.
-            device: where losses come from; they are added up there, so that no step waits for it.
+            focus: the probability, from 0 to below 1, that an image whose loss was below the mean is skipped.
+            passes: passes over the images per epoch.
+            device: where losses are computed; they are summed there, so that no step waits.
         """
         self.count, self.focus, self._device = count, focus, device
         self.images = count * passes
-        """Of an epoch."""
+        """Number of images per epoch."""
         self.losses = torch.zeros(count)
-        """The last known loss of each image; all the same until they are known, so that none is skipped."""
+        """The last known loss of each image; equal until they are known, so that none is skipped."""
         self._sums, self._times = self._none_seen()
 
     def _none_seen(self) -> tuple[Tensor, Tensor]:
@@ -46,23 +46,23 @@ class Order:
         return torch.cat(passes)[: self.images]
 
     def saw(self, rows: Tensor, losses: Tensor) -> None:
-        """Takes note of the losses of some images, shape (n,) both, on the device; one may stand in it twice."""
+        """Records the losses of some images, shape (n,) both, on the device; an image may occur twice."""
         if self.focus:
             self._sums.index_add_(0, rows, losses.detach())
             self._times.index_add_(0, rows, torch.ones(len(rows), device=self._device))
 
     def end_epoch(self, processes: Processes) -> None:
-        """From now on the losses of this epoch are the last known, those that other processes saw too."""
+        """Makes the losses of this epoch, from all processes, the last known ones."""
         if self.focus:
             sums, times = processes.total(self._sums).cpu(), processes.total(self._times).cpu()
             self.losses = torch.where(times > 0, sums / times.clamp(min=1), self.losses)
             self._sums, self._times = self._none_seen()
 
     def state_dict(self) -> dict[str, Any]:
-        """What is known of the images."""
+        """The known losses."""
         return {"losses": self.losses, "sums": self._sums, "times": self._times}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from there."""
+        """Restores the state."""
         self.losses = state["losses"]
         self._sums, self._times = (state[name].to(self._device) for name in ("sums", "times"))

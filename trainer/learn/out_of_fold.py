@@ -1,7 +1,7 @@
-"""Networks from scratch, each fitted to all but a fold of the images: for each image there is one that has not seen it.
+"""Cross-validation of networks from scratch: each is fitted to all but one fold, and answers that fold.
 
-All folds together take about as long as the fit to all images. Those of one layer are fitted at once, in a wider one;
-of deeper networks there are few, and each makes a part of the steps. docs/decisions/calibration.md has figures.
+All folds together take about as long as the fit to all images. Single layers are fitted together, as one wider layer.
+For deeper networks there are fewer folds, with fewer steps each. Figures: docs/decisions/calibration.md.
 """
 
 from collections.abc import Callable
@@ -28,9 +28,9 @@ from vouch.trainer.splits.split import Splits
 from vouch.trainer.splits.together import together, units_of_each
 
 LAYERS, NETWORKS = 10, 3
-"""Folds of a single layer, and of deeper networks."""
+"""Number of folds for single layers, and for deeper networks."""
 MOST_WEIGHTS = 1 << 24
-"""Of all layers that are fitted at once: of more there are fewer folds."""
+"""The most weights of all layers that are fitted together: with larger layers there are fewer folds."""
 
 
 def fit_folds(
@@ -40,15 +40,16 @@ def fit_folds(
     processes: Processes,
     on_step: Callable[[int, int], None] = lambda done, of: None,
 ) -> tuple[Judge, ...]:
-    """
+    """Fits a network for each fold.
+
     Args:
-        first: with the weights that the fit to all images began with.
+        first: with the initial weights of the fit to all images.
         recipe: of that fit.
-        on_step: told how many steps are made, of how many.
+        on_step: called with the steps done, and the steps in all.
 
     Returns:
-        A judge for each fold; none where whatever is held out would be of an unknown class, or where the folds are too
-        small for the network.
+        A judge for each fold; empty if every held-out image would be of an unknown class, or if the folds are too small
+        for the network.
     """
     labels, units = splits.fit.labels, together(splits.fit)
     if units_of_each(labels, units, len(splits.classes)).max() < 2:
@@ -65,9 +66,9 @@ def fit_folds(
 
 
 def can_be_fitted_beside(model: Classifier, recipe: Recipe, processes: Processes) -> bool:
-    """Whether folds can be fitted while all images are, by cores that are idle, to the same bits.
+    """Whether folds can be fitted at the same time as all images, on idle cores, with identical results.
 
-    Not with dropout, whose randomness is torch's own, one for all threads.
+    Not with dropout, because all threads share torch's random generator.
     """
     drops_out = any(isinstance(layer, nn.Dropout) and layer.p for layer in model.modules())
     return processes.device.type == "cpu" and processes.cores() >= 2 * recipe.threads and not drops_out
@@ -75,7 +76,7 @@ def can_be_fitted_beside(model: Classifier, recipe: Recipe, processes: Processes
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """What is to be fitted; arguments as `fit_folds`."""
+    """The work; fields as the arguments of `fit_folds`."""
 
     first: Classifier
     splits: Splits
@@ -86,7 +87,7 @@ class _Job:
 
     @property
     def folds(self) -> int:
-        """How many there are."""
+        """Number of folds."""
         return int(self.fold.max()) + 1
 
 
@@ -96,8 +97,8 @@ def _judge(classifier: Classifier, splits: Splits, rows: np.ndarray) -> Judge:
 
 
 def _networks(job: _Job, on_step: Callable[[int, int], None]) -> list[Classifier]:
-    """One after the other; the steps of all folds together are about those of the fit to all images, an epoch each at
-    least.
+    """Fits one fold after the other; together they make about as many steps as the fit to all images, at least one
+    epoch each.
     """
     recipe = replace(job.recipe, epochs=max(1, job.recipe.epochs // (job.folds - 1)))
     fitted = []
@@ -114,7 +115,7 @@ def _networks(job: _Job, on_step: Callable[[int, int], None]) -> list[Classifier
 
 
 def _layers(job: _Job, on_step: Callable[[int, int], None]) -> list[Classifier]:
-    """All at once: a layer with the outputs of every fold's, none of which learns from the images of its own fold."""
+    """Fits all folds together: one layer with the outputs of all, each of which learns from the other folds."""
     wide = _Wide(job.first, job.folds)
     fold = torch.from_numpy(job.fold).to(job.processes.device)
     steps = partial(_WideSteps, fold=fold)
@@ -142,11 +143,11 @@ class _Wide(Classifier):
         self.register_buffer("scale", first.scale.clone())
 
     def scores(self, x: Tensor) -> Tensor:
-        """Logits, shape (N x folds, K): of each image one row a fold."""
+        """Logits, shape (N x folds, K): for each image one row per fold."""
         return self.as_scores(self.network(x).reshape(len(x) * self.folds, -1))
 
     def of_fold(self, number: int, first: Classifier) -> Classifier:
-        """A classifier of its own."""
+        """The classifier of one fold."""
         one, layer = deepcopy(first), _layer(self)
         with torch.no_grad():
             _layer(one).weight.copy_(layer.weight.chunk(self.folds)[number])
@@ -156,7 +157,7 @@ class _Wide(Classifier):
 
 
 class _WideSteps(Steps):
-    """Steps of which each fold's layer sees the images of the others alone."""
+    """Steps in which each fold's layer learns only from the images of the other folds."""
 
     def __init__(self, *args: Any, fold: Tensor) -> None:
         super().__init__(*args)
@@ -167,7 +168,7 @@ class _WideSteps(Steps):
         labels = self._labels[own].repeat_interleave(self._folds, dim=0)
         losses = self._criterion.each(logits, labels)
         seen = (self._fold[own][:, None] != torch.arange(self._folds, device=own.device)).reshape(-1).float()
-        # Each layer sees this share of a batch, more or less.
+        # Each layer learns from about this share of a batch.
         whole = self._criterion.weight(self._labels[rows]) * (1 - 1 / self._folds)
         error = self._criterion.total(losses * (seen[:, None] if losses.ndim == 2 else seen), labels) / whole
         right = answered_right(logits, labels).reshape(len(own), self._folds)

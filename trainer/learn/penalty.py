@@ -1,7 +1,7 @@
-"""How strongly the weights of a head are held back: by how well images are answered that it was not fitted to.
+"""Chooses the penalty on the weights of a head, by cross-validation.
 
-Downhill along a row of penalties, each three times the next (the square root of ten), until it gets worse again; the
-folds' heads start where those of the penalty before ended.
+The search goes along a row of penalties that differ by a factor of about three (the square root of ten), until the loss
+gets worse again. The folds' heads start from those of the previous penalty.
 """
 
 from dataclasses import dataclass
@@ -12,32 +12,32 @@ from torch import Tensor
 from vouch.trainer.learn.regression import Layer, Problem, fitted_layer
 
 FIRST, LEAST, MOST = -3.0, -6.0, 1.0
-"""Powers of ten of the penalty, as a share of the variance of all features together: where the search begins and
-ends. EfficientNet's features were best answered from between -3.5 and -4.5."""
+"""Powers of ten of the penalty, relative to the total variance of all features: start and limits of the search. With
+EfficientNet's features the best values were between -3.5 and -4.5."""
 STEP = 0.5
 WORTH = 1e-3
-"""What a weaker penalty has to gain an image: where all is answered right, boldness alone would grow without end."""
+"""Least gain in loss per image for a weaker penalty: if all answers are right, weights would grow without limit."""
 TOLERANCE = 1e-4
-"""Of a fold's fit: losses that are compared differ by more."""
+"""Of a fold's fit: compared losses differ by more."""
 MAX_WORK = 4e8
-"""Images times axes times scores; of more images some are drawn to fit the folds' heads on, which all are held against.
-About half a minute on two cores."""
+"""Images times axes times scores. With more, the folds' heads are fitted on a random part of the images and answer
+all. About half a minute on two cores."""
 
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """A penalty, and what images were answered by heads that were fitted without them."""
+    """A penalty, and the answers to images by heads that were fitted without them."""
 
     penalty: float
     loss: float
     logits: Tensor
     """float64, shape (N, M)."""
     layers: tuple[Layer, ...]
-    """What they were answered by, one a fold."""
+    """The heads, one per fold."""
 
 
 def clearly_less(first: Tensor, second: Tensor) -> bool:
-    """Whether these losses are less than those of the same images, by more than twice what chance makes of a mean.
+    """Whether the first losses are smaller in the mean, by more than two standard errors of the paired difference.
 
     Args:
         first, second: shape (N,), N at least 2.
@@ -47,7 +47,7 @@ def clearly_less(first: Tensor, second: Tensor) -> bool:
 
 
 def default_penalty(variances: Tensor) -> float:
-    """Where nothing can be tried."""
+    """The penalty if cross-validation is impossible."""
     return float(10**FIRST * variances.sum())
 
 
@@ -55,10 +55,10 @@ def chosen_penalty(problem: Problem, fold: Tensor, seed: int, fixed: float | Non
     """The penalty with the smallest cross-validated loss.
 
     Args:
-        problem: of N images and V versions of each, in V x N rows; the first N, the images as they are, are answered.
+        problem: of N images and V versions of each, in V x N rows; the first N, the original images, are answered.
         fold: int64, shape (N,): 0 to F - 1, F at least 2.
-        seed: which images are drawn where they are too many.
-        fixed: the penalty, where it is not to be chosen.
+        seed: for drawing images if there are too many.
+        fixed: the penalty, if it is given.
     """
     folds, scale = _Folds(problem, fold, seed), float(problem.variances.sum())
     if fixed is not None:
@@ -90,13 +90,13 @@ class _Folds:
         self._layers = [nothing] * len(self._held)
 
     def at(self, penalty: float) -> Chosen:
-        """Every image answered at this penalty."""
+        """The answers to all images at this penalty."""
         whole = self._all
         logits = torch.zeros_like(whole.wanted.truth[: self._count])
         for number, (held, others) in enumerate(zip(self._held, self._others, strict=True)):
             rows = torch.cat([others + first for first in range(0, len(whole.z), self._count)])
             part = Problem(whole.z[rows], whole.wanted.of(rows), whole.variances)
-            # Of fewer images each counts more in the mean, so the penalty has to as well.
+            # With fewer images each has more weight in the mean, so the penalty must grow too.
             more = self._count / len(others)
             self._layers[number] = fitted_layer(part, penalty * more, self._layers[number], TOLERANCE)
             logits[held] = self._layers[number](whole.z[held])

@@ -1,4 +1,4 @@
-"""The images of a split as tensors on a device, some at a time: whole where they are in memory, else read as needed."""
+"""The images of a split as tensors on a device, in batches: from memory, or read from a file as needed."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,7 +12,7 @@ from vouch.trainer.learn.device import moved
 from vouch.trainer.learn.processes import CPU
 
 SHARE_OF_DEVICE = 0.5
-"""Of a GPU's free memory: images that take no more are copied there once."""
+"""Share of a GPU's free memory: images that need no more are copied there once."""
 
 
 class Pixels:
@@ -28,7 +28,7 @@ class Pixels:
         return self.shape[0]
 
     def of_each(self, rows: Iterable[Tensor]) -> Iterator[Tensor]:
-        """The images at these positions, one tensor for each; from a file the next are read while some are in use.
+        """The images at these positions, one tensor for each batch; from a file, the next batch is read ahead.
 
         Args:
             rows: int64, on the CPU.
@@ -40,10 +40,10 @@ class Pixels:
         return (moved(_tensor(part), self.device) for part in parts)
 
     def batches(self, most: int | None = None) -> Iterator[Tensor]:
-        """All of them in batches of bounded size.
+        """All images in batches of bounded size.
 
         Args:
-            most: images in a batch.
+            most: largest number of images per batch.
         """
         if self._whole is not None:
             return iter(torch.split(self._whole, batch_rows(self.shape[1:], most=most)))
@@ -56,7 +56,7 @@ def as_tensors(examples: Examples, device: torch.device = CPU) -> tuple[Pixels, 
 
 
 def _whole(images: Images, device: torch.device) -> Tensor | None:
-    """All images on the device, where there is room for them."""
+    """All images on the device, if there is enough memory; otherwise None."""
     if device.type != "cuda":
         return _tensor(images) if isinstance(images, np.ndarray) else None
     if images.nbytes > SHARE_OF_DEVICE * torch.cuda.mem_get_info(device)[0]:
@@ -65,5 +65,5 @@ def _whole(images: Images, device: torch.device) -> Tensor | None:
 
 
 def _tensor(images: np.ndarray) -> Tensor:
-    """Shares the array's memory, unless it is read-only or not in order."""
+    """A tensor that shares the array's memory, unless it is read-only or not contiguous."""
     return torch.from_numpy(np.require(images, requirements=["C", "W"]))

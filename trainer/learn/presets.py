@@ -1,6 +1,6 @@
-"""How each network is trained unless the user says otherwise: a table of presets, each for one kind of images.
+"""The defaults for training each network: a table of presets, each for one kind of images.
 
-Chosen on fit images of several sets, never on a validation split. docs/how-to/train.md says what each is worth.
+Chosen on fit images of several data sets, never on a validation split. Results: docs/how-to/train.md.
 """
 
 from collections.abc import Collection
@@ -26,9 +26,9 @@ from vouch.trainer.learn.precision import precision_for
 from vouch.trainer.learn.regression import MAX_ITERATIONS
 
 FEW_PHOTOS = 5_000
-"""Below so many images of fit, what a backbone has learned elsewhere is worth more than what can be learned here."""
+"""With fewer fit images, a pretrained backbone is better than training from scratch."""
 VARIED = ("rotation", "scaling", "shear", "shift", "bend", "zoom", "colour")
-"""Numbers of an augmentation that make variants; those that a flag gives are not made smaller."""
+"""Numbers that define the strength of an augmentation; if a flag sets one, the strength is not reduced in training."""
 NO_VARIANTS = Augmentation(rotation=0.0, scaling=0.0, shear=0.0, shift=0.0)
 _AUGMENT = Augmentation(crop=6 / 7, bend=0.05, find_flip=True, find_strength=True)
 _CNN = Recipe(
@@ -73,7 +73,7 @@ _HEAD = Recipe(
     optimizer="lbfgs",
     augment=replace(NO_VARIANTS, flip=True, find_flip=True),
 )
-"""Every iteration goes through all images; the penalty on the weights is found, unless somebody names it."""
+"""Every iteration uses all images; the penalty on the weights is chosen by cross-validation, unless a flag sets it."""
 _FINE_TUNED = Recipe(
     epochs=3,
     batch_size=16,
@@ -83,7 +83,7 @@ _FINE_TUNED = Recipe(
     preset="backbone",
     model="backbone",
 )
-"""After the head, which its smoothing, balance and flips are of too."""
+"""Used after the head's fit; smoothing, balance and flips apply to both."""
 _TABLE: dict[PresetName, dict[ModelKind, Recipe]] = {
     "digits": {"cnn": _CNN, "mlp": _MLP, "linear": _LINEAR},
     "best": {"cnn": replace(_CNN, width=96)},
@@ -96,36 +96,36 @@ PRESETS: dict[tuple[PresetName, ModelKind], Recipe] = {
     for preset, models in _TABLE.items()
     for model, recipe in models.items()
 }
-"""As the preset has them, before they are fitted to the images."""
+"""Recipes of the presets, before they are adapted to the images."""
 _OF_FEW: dict[PresetName, Recipe] = {
     "digits": replace(_CNN, augment=replace(_AUGMENT, crop=1.0)),
     "small": replace(_CNN, augment=replace(_SMALL, crop=1.0)),
 }
-"""The cnn below FEW images: whole ones, as answers see them, for there is time to."""
+"""The cnn with fewer than FEW images: trained on whole images, as in evaluation, because there is time for it."""
 _NARROW: dict[PresetName, int] = {"digits": 48}
-"""Channels of few images, where the usual ones would take more work than there is for ENOUGH_STEPS."""
+"""Channels with few images, if ENOUGH_STEPS with the usual number would be too much work."""
 SMALL_BATCH_SHARE = 1 / 60
-"""A batch is at most this share of the fit images, so that a small data set still has steps to make."""
+"""A batch is at most this share of the fit images, so that a small data set has enough steps."""
 MIN_BATCH_SIZE = 32
 _BOUNDS: dict[PresetName, Bounds] = {
     "digits": Bounds(work=40_000_000_000, rounds=7),
     "photos": replace(USUAL, work=20 * USUAL.work),
 }
-"""Of few images. Digits are learned in 400 steps of 28 x 28; whoever begins from scratch with photographs has minutes
-to spend, not seconds."""
+"""Limits with few images. Digits of 28 x 28 are learned in 400 steps; photographs from scratch take minutes, not
+seconds."""
 MIN_CROP = 16
-"""Pixels of a side that a variant shows at least: of a smaller image it shows all. At 8 x 8 there is none to spare."""
+"""Least side of a crop in pixels; smaller images are not cropped."""
 PIXELS_A_THREAD: dict[ModelKind, int] = {"cnn": 40_000, "mlp": 100_000, "linear": 1_000_000, "backbone": 40_000}
-"""Of a step: with fewer, threads wait for each other longer than they work. The less a network does with a pixel, the
-more it takes."""
+"""Pixels of a step per thread: with fewer, threads wait for each other longer than they work. The less work per pixel,
+the more pixels are needed."""
 
 
 def recipe_for(asked: Asked, shape: tuple[int, ...], cores: int = 1, flags: Collection[str] = ()) -> Recipe:
-    """The preset's recipe, fitted to the images, with what the user asked for in its place.
+    """The preset's recipe, adapted to the images, with the requested values.
 
     Args:
         shape: of the fit images, (N, H, W) or (N, H, W, C).
-        cores: for each process. Threads follow from numbers alone, never from a measured time: a fit has to repeat.
+        cores: per process. The number of threads depends on counts, never on measured times: a fit must be repeatable.
         flags: the instructions of the processor that fits.
     """
     count, *image = shape
@@ -164,7 +164,7 @@ def recipe_for(asked: Asked, shape: tuple[int, ...], cores: int = 1, flags: Coll
 
 
 def _base(asked: Asked, count: int) -> Recipe:
-    """The preset's recipe for so many fit images."""
+    """The preset's recipe for this number of fit images."""
     if asked.fine_tune:
         return _FINE_TUNED
     usual = PRESETS[asked.preset, asked.model]
@@ -174,7 +174,7 @@ def _base(asked: Asked, count: int) -> Recipe:
 
 
 def _width(asked: Asked, shape: tuple[int, ...], batch_size: int, usual: Layers) -> int:
-    """Channels, where nobody asked for a number."""
+    """The default number of channels."""
     if asked.model != "cnn" or asked.preset not in _NARROW or shape[0] >= FEW:
         return usual.width
     work = ENOUGH_STEPS * batch_size * multiply_adds(asked.model, shape[1:], usual)
@@ -187,17 +187,17 @@ def _effort(asked: Asked, base: Recipe, shape: tuple[int, ...], batch_size: int,
     cost = multiply_adds(asked.model, shape[1:], layers)
     effort = effort_for(shape[0], batch_size, base.epochs, cost, _BOUNDS.get(asked.preset, USUAL))
     if any(value not in (None, 0) for value in (asked.width, asked.depth, asked.crop, asked.focus, asked.batch_size)):
-        return effort  # what was asked for is obeyed; hard images would need other values
+        return effort  # requested values are kept; hard images would need others
     return replace(effort, hard_epochs=hard_epochs_for(shape[0], effort.epochs, base.hard_epochs, cost))
 
 
 def threads_for(model: ModelKind, pixels_a_step: int, cores: int) -> int:
-    """As many threads as have enough to do, and a core each."""
+    """As many threads as have enough work, at most one per core."""
     return max(1, min(cores, pixels_a_step // PIXELS_A_THREAD[model]))
 
 
 def _augmentation(asked: Asked, usual: Augmentation | None, side: int) -> Augmentation | None:
-    """The preset's, with what was asked for; None where that changes no image."""
+    """The preset's augmentation with the requested values; None if it changes no image."""
     base = usual or NO_VARIANTS
     augment = Augmentation(
         rotation=base.rotation if asked.rotation is None else radians(asked.rotation),

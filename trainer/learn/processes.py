@@ -1,7 +1,7 @@
 """Several processes that fit one model: started by torchrun, each with its share of every batch.
 
-torchrun starts them and ends all when one fails; DistributedDataParallel averages their gradients. Process 0 alone
-measures, speaks and publishes.
+torchrun starts them and ends all when one fails; DistributedDataParallel averages their gradients. Only process 0
+measures, prints and publishes.
 """
 
 import os
@@ -20,7 +20,7 @@ TIMEOUT = timedelta(minutes=10)
 
 
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
-"""By which libraries tensors are exchanged: with NCCL alone those that stay on the processor could not be."""
+"""Libraries that exchange tensors: NCCL cannot exchange tensors on the CPU, so gloo is needed too."""
 CPU = torch.device("cpu")
 
 
@@ -32,13 +32,13 @@ class Processes:
     """From 0."""
     count: int = 1
     on_machine: int = 1
-    """How many of them share this machine."""
+    """Number of processes on this machine."""
     device: torch.device = CPU
-    """Where this one fits."""
+    """The device of this process."""
 
     @property
     def leads(self) -> bool:
-        """Whether this is the one that measures, speaks and publishes."""
+        """Whether this process measures, prints and publishes."""
         return self.rank == 0
 
     def share(self, rows: Tensor) -> Tensor:
@@ -52,7 +52,7 @@ class Processes:
         return value
 
     def from_leader(self, values: list[float]) -> list[float]:
-        """The leading process's numbers, in every process: what one has measured decides for all."""
+        """The leading process's numbers, in every process, so that all decide by the same measurement."""
         if self.count == 1:
             return values
         agreed = torch.tensor(values, dtype=torch.float64)
@@ -61,7 +61,7 @@ class Processes:
         return said
 
     def least(self, value: float) -> float:
-        """The smallest of the numbers that the processes have, in all of them: so that all decide alike."""
+        """The smallest of the processes' numbers, in every process, so that all make the same decision."""
         if self.count == 1:
             return value
         agreed = torch.tensor([value], dtype=torch.float64)
@@ -69,7 +69,7 @@ class Processes:
         return agreed.item()
 
     def mean(self, value: Tensor) -> Tensor:
-        """The mean over all processes of a number; it stays on the device, so nothing waits for it."""
+        """The mean of a number over all processes; it stays on the device, so nothing waits for it."""
         return self.total(value.detach().clone()) / self.count
 
     def cores(self) -> int:
@@ -87,7 +87,7 @@ def started_by_torchrun() -> bool:
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[Processes]:
-    """The processes that torchrun has started, connected for as long as the block runs; this one alone without it.
+    """The processes that torchrun has started, connected while the block runs; without torchrun, only this process.
 
     Args:
         device: cpu or cuda.
@@ -112,6 +112,6 @@ def joined(device: torch.device) -> Iterator[Processes]:
         if not isinstance(err, distributed.DistError) and "gloo" not in str(err):
             raise
         reason = str(err).partition("\n")[0]
-        raise TrainError(f"another process of this training has ended, or cannot be reached: {reason}") from err
+        raise TrainError(f"another process of this training ended or cannot be reached: {reason}") from err
     finally:
         distributed.destroy_process_group()

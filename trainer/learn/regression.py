@@ -1,7 +1,7 @@
-"""A linear layer with a penalty on its weights, fitted to the bottom: the loss has one, and it follows from the data.
+"""A linear layer with a penalty on its weights, fitted until it converges: the loss has a single minimum.
 
-It is looked for by L-BFGS (D. Liu and J. Nocedal, On the Limited Memory BFGS Method, 1989) along the axes in which the
-features vary, each stretched so that the loss bends about as much along one as along another: few iterations suffice.
+The minimum is found by L-BFGS (D. Liu and J. Nocedal, On the Limited Memory BFGS Method, 1989) along the principal axes
+of the features, each scaled so that the loss has about the same curvature along all: few iterations suffice.
 Sums are in float64 and in blocks of a fixed size, so the same features give the same weights.
 """
 
@@ -14,40 +14,40 @@ from torch import Tensor
 from torch.nn import functional
 
 MAX_ITERATIONS = 200
-"""Of one fit: a bound; 10 to 40 are usual."""
+"""Limit for one fit; 10 to 40 are usual."""
 TRIES, ENOUGH = 25, 1e-4
-"""How often a step is halved at most, until it lowers the loss by at least this share of what its slope promises."""
+"""A step is halved up to TRIES times, until it lowers the loss by at least this share of the linear prediction."""
 MEMORY = 10
-"""Steps that L-BFGS remembers."""
+"""Number of steps that L-BFGS remembers."""
 MAX_AXES = 2048
-"""Where images and features are more than this, axes are dear and the features are their own."""
+"""With more images and features than this, computing axes is too expensive, and the features are used directly."""
 SMALLEST_AXIS = 1e-12
-"""Of the largest variance: along axes with less the features do not vary but for rounding."""
+"""Relative to the largest variance: along axes with less, the features vary only by rounding."""
 BIAS_PENALTY = 1e-4
-"""Keeps the bias of a class finite that none of the images has."""
+"""Keeps the bias finite for a class that no image has."""
 LITTLE = 0.1
-"""Nats an image: what is below is right enough not to be told apart to as many digits."""
+"""Nats per image: below this loss, convergence is tested with an absolute tolerance."""
 BLOCK = 1 << 22
-"""Scores that are computed at once: 32 MB an array of them."""
+"""Scores that are computed at once: 32 MB per array."""
 
 
 @dataclass(frozen=True, eq=False)
 class Wanted:
-    """What the layer is to answer."""
+    """The targets of the layer."""
 
     truth: Tensor
     """float64, shape (N, M), 0 to 1. M is 1 for two classes: the probability of the second."""
     weights: Tensor
-    """float64, shape (N, M), or (N, 1): what each entry counts, or each image."""
+    """float64, shape (N, M) or (N, 1): the weight of each entry, or of each image."""
     together: bool
-    """Whether the M probabilities of an image are 1 together (softmax), or each one's is by itself (sigmoid)."""
+    """Whether the M probabilities of an image sum to 1 (softmax), or are independent (sigmoid)."""
 
     def of(self, rows: Tensor) -> "Wanted":
-        """Of these images alone."""
+        """The targets of only these images."""
         return Wanted(self.truth[rows], self.weights[rows], self.together)
 
     def times(self, versions: int) -> "Wanted":
-        """For so many versions of all images, one after the other."""
+        """The targets for several versions of all images, one after the other."""
         return Wanted(self.truth.repeat(versions, 1), self.weights.repeat(versions, 1), self.together)
 
     def mean_loss(self, logits: Tensor) -> float:
@@ -55,7 +55,7 @@ class Wanted:
         return float(self._each(logits, self.truth, self.weights).sum() / self._whole())
 
     def loss_and_slope(self, z: Tensor, layer: "Layer") -> tuple[float, Tensor, Tensor]:
-        """Mean cross-entropy of the layer's answers, and its slope for weights and bias."""
+        """Mean cross-entropy of the layer's answers, and its gradient for weights and bias."""
         whole, loss = self._whole(), 0.0
         for_weights, for_bias = torch.zeros_like(layer.weights), torch.zeros_like(layer.bias)
         rows = max(1, BLOCK // self.truth.shape[1])
@@ -74,34 +74,34 @@ class Wanted:
         return functional.binary_cross_entropy_with_logits(logits, truth, reduction="none") * weights
 
     def _whole(self) -> float:
-        """What all entries count together."""
+        """The sum of the weights of all entries."""
         several = 1 if self.together else self.truth.shape[1] // self.weights.shape[1]
         return float(self.weights.sum()) * several
 
 
 @dataclass(frozen=True, eq=False)
 class Axes:
-    """The directions in which features vary: orthogonal, so a penalty on weights is the same along them."""
+    """The principal axes of features: orthogonal, so a penalty on weights is the same along them."""
 
     directions: Tensor | None
     """float64, shape (D, R); None: the features themselves."""
     variances: Tensor
-    """float64, shape (R,), not under 0."""
+    """float64, shape (R,), not negative."""
 
     @classmethod
     def of(cls, features: Tensor) -> "Axes":
-        """Of features with mean 0, float64, shape (N, D); R is at most the smaller of the two."""
+        """The axes of features with mean 0, float64, shape (N, D); R is at most the smaller of N and D."""
         count, width = features.shape
         if min(count, width) > MAX_AXES:
             return cls(None, features.square().mean(dim=0))
-        few = count < width  # the eigenvectors of the products of images are fewer
+        few = count < width  # then the eigenvectors of the Gram matrix are fewer
         values, vectors = torch.linalg.eigh(features @ features.T if few else features.T @ features)
         kept = values > SMALLEST_AXIS * float(values[-1])
         values, vectors = values[kept], vectors[:, kept]
         return cls(features.T @ vectors / values.sqrt() if few else vectors, values / count)
 
     def along(self, features: Tensor) -> Tensor:
-        """Features, (N, D), as (N, R)."""
+        """Features, (N, D), along the axes, (N, R)."""
         return features if self.directions is None else features @ self.directions
 
     def weights_along(self, weights: Tensor) -> Tensor:
@@ -128,30 +128,30 @@ class Layer:
 
 @dataclass(frozen=True)
 class Iteration:
-    """What an iteration did."""
+    """The result of an iteration."""
 
     layer: Layer
-    """After it."""
+    """After the iteration."""
     loss: float
-    """Before it, without the penalty."""
+    """Before the iteration, without the penalty."""
     length: float
-    """The share of the proposed step that was gone."""
+    """The share of the proposed step that was made."""
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Features, and what is to be said of them."""
+    """Features and targets."""
 
     z: Tensor
     """Features along the axes, float64, shape (N, R)."""
     wanted: Wanted
     variances: Tensor
-    """Of the axes, shape (R,); they only decide how fast it goes."""
+    """Of the axes, shape (R,); they only affect the speed."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Stretched:
-    """A problem whose weights and bias lie below each other, multiplied so that the loss bends alike everywhere."""
+    """A problem with weights and bias in one matrix, scaled so that the loss has a similar curvature along all axes."""
 
     problem: Problem
     penalty: float
@@ -169,7 +169,7 @@ class _Stretched:
         return Layer(found[:-1], found[-1])
 
     def error(self, place: Tensor) -> tuple[float, float, Tensor]:
-        """Loss and penalty, the loss alone, and the slope of both together."""
+        """Loss plus penalty, only the loss, and the gradient of the sum."""
         at, penalty = self.layer(place), self.penalty
         loss, for_weights, for_bias = self.problem.wanted.loss_and_slope(self.problem.z, at)
         slope = torch.cat([for_weights + penalty * at.weights, (for_bias + BIAS_PENALTY * at.bias)[None]])
@@ -184,13 +184,14 @@ def fitted_layer(
     tolerance: float,
     told: Callable[[Iteration], None] = lambda iteration: None,
 ) -> Layer:
-    """The layer with the smallest mean loss and penalty.
+    """The layer with the smallest mean loss plus penalty.
 
     Args:
-        penalty: of half the squared weights.
-        start: where it begins.
-        tolerance: of loss and penalty: an iteration that lowers them by a smaller share (of 0.1 at least) is the last.
-        told: of each iteration.
+        penalty: factor of half the squared weights.
+        start: the initial layer.
+        tolerance: the last iteration is one that lowers loss plus penalty by a smaller share than this (of at least
+            0.1).
+        told: called after each iteration.
     """
     stretched = _Stretched.of(problem, penalty)
     place = torch.cat([start.weights, start.bias[None]]) * stretched.by
@@ -206,7 +207,7 @@ def fitted_layer(
                 break
             length /= 2
         else:
-            break  # as low as rounding lets it
+            break  # rounding allows no lower value
         moved, turned = there - place, slope_there - slope
         if (bent := float((moved * turned).sum())) > 0:
             gone.append((moved, turned, bent))
@@ -218,7 +219,7 @@ def fitted_layer(
 
 
 def _newton_step(slope: Tensor, gone: "deque[tuple[Tensor, Tensor, float]]") -> Tensor:
-    """The step to the bottom of the bowl that the slopes of the last steps make known (Nocedal's two loops)."""
+    """The L-BFGS step, from the gradients of the last steps (Nocedal's two-loop recursion)."""
     step, shares = -slope, []
     for moved, turned, bent in reversed(gone):
         share = float((moved * step).sum()) / bent

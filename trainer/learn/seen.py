@@ -1,7 +1,7 @@
-"""What a fit has seen of an epoch: losses and right answers, as they pass.
+"""Losses and right answers of an epoch so far.
 
-Whoever asks a GPU for a number waits until it has done all its work. So there, numbers are asked for some steps at a
-time; on the processor, where nothing waits, after every step.
+Reading a number from a GPU waits until it has finished all its work. So on a GPU, numbers are read once for several
+steps; on the CPU, where nothing waits, after every step.
 """
 
 from dataclasses import dataclass
@@ -16,20 +16,20 @@ from vouch.trainer.learn.course import Step
 from vouch.trainer.learn.processes import Processes
 
 TOLD_TOGETHER = {"cpu": 1, "cuda": 32}
-"""Steps whose numbers are asked for at once, by device."""
+"""Number of steps whose numbers are read together, by device."""
 
 
 @dataclass(frozen=True)
 class Made:
-    """A step whose loss nobody has asked for yet."""
+    """A step whose loss has not been read yet."""
 
     number: int
     """From 1."""
     rate: float
     loss: Tensor
-    """Over the images of all processes; a number on the device."""
+    """Mean over the images of all processes; a number on the device."""
     images: int
-    """Of all processes."""
+    """Number of images of all processes."""
 
 
 class Seen:
@@ -42,20 +42,20 @@ class Seen:
         self._correct = torch.zeros((), dtype=torch.int64, device=processes.device)
 
     def add(self, step: Made, right: Tensor) -> None:
-        """A step, and which of its own images this process answered right, bool, shape (n,)."""
+        """Adds a step, and which of its images this process answered right, bool, shape (n,)."""
         self._made.append(step)
         self._correct += right.sum()
         self._count += len(right)
 
     def due(self) -> bool:
-        """Whether it is time to ask; after the very first step too, of which the report tells."""
+        """Whether it is time to read the numbers; also after the very first step, which the report shows."""
         return len(self._made) >= TOLD_TOGETHER[self._processes.device.type] or self._made[-1].number == 1
 
     def told(self) -> list[Step]:
-        """The steps since the last time.
+        """The steps since the last call.
 
         Raises:
-            TrainError: the loss of one is no longer a number.
+            TrainError: the loss of one is not finite.
         """
         made, self._made = self._made, []
         losses = torch.stack([step.loss for step in made]).tolist()
@@ -68,16 +68,16 @@ class Seen:
         return [Step(step.number, step.rate, loss) for step, loss in zip(made, losses, strict=True)]
 
     def means(self) -> tuple[float, float]:
-        """Loss and accuracy an image, over all processes."""
+        """Mean loss and accuracy over all processes."""
         own = torch.stack([self._correct.cpu(), torch.tensor(self._count)])
         correct, count = self._processes.total(own).tolist()
         return self._loss / count, correct / count
 
     def state_dict(self) -> dict[str, Any]:
-        """All of it, as numbers; after `told`."""
+        """The state as numbers; to be called after `told`."""
         return {"loss": self._loss, "count": self._count, "correct": int(self._correct)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from there."""
+        """Restores the state."""
         self._loss, self._count = state["loss"], state["count"]
         self._correct.fill_(state["correct"])

@@ -1,4 +1,4 @@
-"""A step: the weights move a little against the gradient of the loss of some images."""
+"""A step: changes the weights a little against the gradient of the loss of some images."""
 
 from math import ceil
 from typing import Any
@@ -24,20 +24,20 @@ from vouch.trainer.splits.split import Splits
 
 
 class TooFewImages(TrainError):
-    """There are fewer than a step needs."""
+    """A step has fewer images than the network needs."""
 
 
 class Steps:
-    """All that changes with the steps of a fit, and makes them."""
+    """Makes the steps of a fit, with all state that changes."""
 
     together = 1
-    """Fits that are made together: their losses are added, and told as a mean."""
+    """Number of models that are fitted together: their losses are summed, and reported as a mean."""
 
     def __init__(self, model: Classifier, splits: Splits, labels: Tensor, recipe: Recipe, processes: Processes) -> None:
         """
         Args:
             model: on the device.
-            labels: of fit, on the device.
+            labels: labels of fit, on the device.
 
         Raises:
             TooFewImages: a step has too few images for the network.
@@ -56,17 +56,17 @@ class Steps:
             self._scores = DistributedDataParallel(self._scores)
 
     def rate(self, done: int) -> float:
-        """The step size after so many steps."""
+        """The learning rate after this number of steps."""
         return set_rate(self._optimizers, self.schedule.progress(done))
 
     def make(self, rows: Tensor, pixels: Tensor, done: int, generator: torch.Generator, seen: Seen) -> None:
-        """Makes one, after so many.
+        """Makes a step after `done` earlier ones.
 
         Args:
-            rows: of all processes.
-            pixels: of this process's share of them.
-            generator: of variants.
-            seen: told of the loss before it.
+            rows: positions of the images of all processes.
+            pixels: this process's share of the images.
+            generator: for the variants.
+            seen: records the loss before the step.
         """
         rate = self.rate(done)
         rows = moved(rows, self._processes.device)
@@ -83,24 +83,25 @@ class Steps:
         seen.add(Made(done + 1, rate, loss, len(rows)), right)
 
     def _compared(self, logits: Tensor, own: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What the step makes smaller, the loss of each image, and whether its answer is right.
+        """The value that the step minimises, the loss of each image, and whether its answer is right.
 
         Args:
             logits: of this process's images, `own`.
-            rows: of all processes' images.
+            rows: positions of the images of all processes.
         """
         labels = self._labels[own]
         losses = self._criterion.each(logits, labels)
-        # By the weight of the whole batch, of which every process knows the labels; gradients are averaged over them.
+        # Divided by the weight of the whole batch, which every process knows; gradients are averaged over processes.
         whole = self._criterion.weight(self._labels[rows])
         error = self._criterion.total(losses, labels) * self._processes.count / whole
         return error, losses, answered_right(logits, labels)
 
     def end_early(self, loss: float, epochs: int) -> bool:
-        """Begins to come to rest, once, where an epoch's loss leaves little to learn.
+        """Shortens the schedule, once, if an epoch's loss leaves little to learn; returns whether it did.
 
         Args:
-            epochs: that were gone through.
+            loss: mean loss of the epoch.
+            epochs: number of finished epochs.
         """
         left = self._criterion.left(loss, self._classes, self._labels.ndim == 2)
         if self.schedule.changed or not left < self._recipe.enough:
@@ -110,7 +111,7 @@ class Steps:
         return epochs + more < self._recipe.epochs
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the next step builds on, the weights aside."""
+        """Everything that the next step depends on, except the weights."""
         return {
             "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
             "order": self.order.state_dict(),
@@ -119,7 +120,7 @@ class Steps:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from there."""
+        """Restores the state."""
         for optimizer, kept in zip(self._optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
         self.order.load_state_dict(state["order"])
@@ -128,7 +129,7 @@ class Steps:
 
 
 class _Scores(nn.Module):
-    """The part of a classifier that learns, as a module of its own."""
+    """The trained part of a classifier as a module."""
 
     def __init__(self, model: Classifier, numbers: torch.autocast) -> None:
         super().__init__()
@@ -148,4 +149,4 @@ def _criterion(splits: Splits, recipe: Recipe) -> Criterion:
 def _check_batches(model: nn.Module, smallest: int) -> None:
     normalised = any(isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)) for module in model.modules())
     if smallest < 1 or (normalised and smallest < 2):
-        raise TooFewImages("this network needs at least 2 images in every step: try --batch-size 3 or more")
+        raise TooFewImages("this network needs at least 2 images in every step: pass --batch-size 3 or more")

@@ -1,7 +1,7 @@
-"""One number that scores are divided by before they become probabilities, where that brings these nearer the truth.
+"""Temperature scaling: one number by which scores are divided, if that improves the probabilities.
 
 Source: C. Guo et al., On Calibration of Modern Neural Networks (2017). Label smoothing and focus on hard images make a
-network say less than it knows, long training makes it say more; neither changes which class comes first.
+network underconfident, long training makes it overconfident; a temperature does not change which class is the answer.
 """
 
 from collections.abc import Callable
@@ -14,22 +14,22 @@ from torch.nn import functional
 from vouch.trainer.learn.one_thread import one_thread
 
 SMALLEST, LARGEST = 0.05, 20.0
-"""Temperatures that are looked at; where every answer is wrong the best one would have no bound."""
+"""Limits of the search; if every answer is wrong, the best temperature would be infinite."""
 _ROUNDS = 60
 _TOLERANCE = 1e-6
 BLOCK = 1 << 22
-"""Scores that are doubles at once: five arrays of them take 160 MB."""
+"""Scores that are converted to float64 at once: five such arrays take 160 MB."""
 ENOUGH = 1 << 21
-"""Scores that a temperature is chosen on: 209 images of 10,000 classes; on all it would take minutes an epoch."""
+"""Scores by which a temperature is chosen: 209 images of 10,000 classes; with all it would take minutes per epoch."""
 LEAVE_ONE_OUT, FOLDS = 50, 5
-"""Up to so many images each is held out by itself; more are cut into so many folds."""
+"""Leave-one-out up to 50 images, 5 folds with more."""
 
 
 def chosen_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The best temperature where it lowers the cross-validated log loss of these images, else exactly 1.
+    """The best temperature if it lowers the cross-validated log loss of these images, otherwise exactly 1.
 
-    A temperature fitted to a few images fits their accidents too: it must do better on images that it was not fitted
-    to. Arguments as `best_temperature`.
+    A temperature fitted to few images is overfitted: it must be better on images that it was not fitted to. Arguments
+    as `best_temperature`.
     """
     if len(labels) > 1 and cross_validated_loss(logits, labels) < loss_at(logits, labels):
         return best_temperature(logits, labels)
@@ -52,35 +52,35 @@ def cross_validated_loss(logits: Tensor, labels: Tensor) -> float:
 def best_temperature(logits: Tensor, labels: Tensor) -> float:
     """The temperature with the smallest cross-entropy, between 0.05 and 20.
 
-    The cross-entropy is convex in 1 / temperature, so its slope is halved in on. One image's worth of the truth is
-    doubted (1 / (n + 2), as in J. Platt, Probabilistic Outputs for Support Vector Machines, 1999): where all of a few
+    The cross-entropy is convex in 1 / temperature, so the zero of its derivative is found by bisection. Labels are
+    smoothed by 1 / (n + 2), as in J. Platt, Probabilistic Outputs for Support Vector Machines (1999): if all of a few
     answers are right, that does not show that all others will be.
 
     Args:
         logits: floats, shape (N, K).
-        labels: int64, shape (N,), or bool, shape (N, K), where an image may have several labels.
+        labels: int64, shape (N,); multi-label: bool, shape (N, K).
     """
     return _Answers(logits, labels).best_temperature()
 
 
 def calibrated_loss(logits: Tensor, labels: Tensor) -> float:
-    """Cross-entropy at the best temperature: what the scores are worth, however boldly they are said."""
+    """Cross-entropy at the best temperature: the quality of the scores apart from over- or underconfidence."""
     return loss_at(logits, labels, best_temperature(logits, labels))
 
 
 def loss_at(logits: Tensor, labels: Tensor, temperature: float = 1.0) -> float:
-    """Mean cross-entropy at a temperature; of several labels, over every yes and no."""
+    """Mean cross-entropy at a temperature; multi-label: over every yes and no."""
     return _Answers(logits, labels).loss_at(temperature)
 
 
 class _Answers:
-    """Some images' scores and labels, gone through in blocks: as doubles, all of them would be much."""
+    """Some images' scores and labels, processed in blocks, because all of them in float64 would need much memory."""
 
     def __init__(self, logits: Tensor, labels: Tensor, rows: Tensor | None = None) -> None:
         """
         Args:
             logits, labels: as `best_temperature` takes them.
-            rows: positions of these images; None: all.
+            rows: positions of the images; None: all.
         """
         self._rows = torch.arange(len(labels), device=logits.device) if rows is None else rows.to(logits.device)
         self._parts = torch.split(self._rows, max(1, BLOCK // logits.shape[1]))
@@ -91,7 +91,7 @@ class _Answers:
         return len(self._rows)
 
     def best_temperature(self) -> float:
-        """On some of the images, evenly spread, where the scores of all are more than such a number needs."""
+        """The best temperature; with more than ENOUGH scores, for evenly spaced images."""
         every = -(-len(self) * self._logits.shape[1] // ENOUGH)
         if every > 1:
             return _Answers(self._logits, self._labels, self._rows[::every]).best_temperature()
@@ -110,12 +110,12 @@ class _Answers:
         return self._mean(lambda logits, labels: _loss(logits / temperature, labels))
 
     def _slope(self, factor: float) -> float:
-        """Of the cross-entropy, as the factor that the scores are multiplied by grows."""
+        """The derivative of the cross-entropy by the factor of the scores."""
         doubt = 1 / (len(self) + 2)
         return self._mean(lambda logits, labels: _slope(logits, labels, factor, doubt))
 
     def _mean(self, of_block: Callable[[Tensor, Tensor], float]) -> float:
-        """Over all images, of what is a mean over the images of a block: of their scores as doubles, and labels."""
+        """The mean over all images, from the means over blocks; `of_block` gets scores in float64, and labels."""
         if self._whole:
             return of_block(*self._whole)
         return sum(of_block(*self._block(rows)) * (len(rows) / len(self)) for rows in self._parts)

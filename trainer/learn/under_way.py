@@ -1,4 +1,4 @@
-"""An epoch under way: which images it goes through, where it is, and the randomness by which it goes on."""
+"""A running epoch: its images, its progress, and its random state."""
 
 import time
 from typing import Any
@@ -12,17 +12,17 @@ from vouch.trainer.learn.seen import Seen
 
 
 class UnderWay:
-    """Begun, and not ended."""
+    """An epoch that has started and not ended."""
 
     def __init__(self, rows: Tensor, variants: torch.Generator, processes: Processes) -> None:
         self.rows, self.variants = rows, variants
         self.seen = Seen(processes)
         self.steps = 0
-        """Made in it."""
+        """Number of steps made in it."""
         self.began = time.perf_counter()
 
     def state_dict(self) -> dict[str, Any]:
-        """Where it is; dropout's randomness is torch's own."""
+        """The state of the epoch; dropout uses torch's global random state."""
         return {
             "steps": self.steps,
             "seen": self.seen.state_dict(),
@@ -32,7 +32,7 @@ class UnderWay:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from there."""
+        """Restores the state."""
         self.steps = state["steps"]
         self.seen.load_state_dict(state["seen"])
         self.variants.set_state(state["variants"])
@@ -41,5 +41,5 @@ class UnderWay:
 
 
 def mixed_seed(*numbers: int) -> int:
-    """A seed that differs wherever one of these does."""
+    """A seed that differs if one of these numbers differs."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)

@@ -1,8 +1,7 @@
-"""The variants that a fit learns from, and how far they go: less far where they rub out what tells the classes apart.
+"""Augmentation of adaptive strength: variants become weaker if they lose what distinguishes the classes.
 
-A variant is to show what its image shows. Whether it does is seen from the answers of the network itself: a sample of
-the fit images is answered after an epoch as it is, varied and mirrored, with the same weights. Nothing else decides, so
-a fit repeats.
+A variant should keep its image's label. The network's own answers show whether it does: after an epoch, a sample of fit
+images is answered unchanged, varied and mirrored, with the same weights. Nothing else decides, so a fit is repeatable.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,42 +15,43 @@ from vouch.trainer.learn.augment import of_strength, warp
 from vouch.trainer.learn.losses import answered_right
 
 SAMPLE, SMALLEST = 512, 128
-"""Fit images that are answered, at most; and at least, where there are so many."""
+"""The most fit images in a sample, and the fewest, if there are that many."""
 SHARE = 1 / 16
-"""Of the images of an epoch: more would cost more than they tell. Of few images each epoch is looked at too."""
+"""Size of a sample as a share of the images of an epoch; more would cost too much."""
 ROUNDS = 2
-"""Variants of each."""
+"""Variants of each image."""
 WORSE = 0.08
-"""Variants may be answered worse than their images by this much: they are harder, and should be."""
+"""The accuracy on variants may be lower than on images by this much: they should be harder."""
 SURE = 3.0
-"""Standard errors: a difference that is less is chance."""
+"""Standard errors: a smaller difference counts as chance."""
 AS_WELL, PRESUMED = 0.6, 0.5
-"""Of what the images are answered better than by the commonest class, the share that has to be left for mirrored ones:
-where nothing is presumed, and where mirroring is."""
+"""Mirrored images must keep this share of the images' accuracy above the baseline of always giving the most common
+answer: AS_WELL if mirroring is off by default, PRESUMED if it is on."""
 KNOWN = 0.75
-"""Of what there is to know beyond the commonest class, the share that a network must know before it can say that
-mirrored images mean the same: one that knows little takes everything for the same."""
+"""If mirroring is off by default, the network must first reach this share of the possible accuracy above the baseline:
+a network that knows little answers mirrored images in the same way as others."""
 WHOLE_WORSE = 0.25
-"""Whole images may be answered worse than crops by this much: the first epochs' statistics are those of crops."""
+"""The accuracy on whole images may be lower than on crops by this much, because the first epochs' batch norm statistics
+are those of crops."""
 PATIENCE = 3
-"""Epochs in a row in which nothing is learned, until variants are held to be the reason."""
+"""After this many epochs in a row in which nothing is learned, variants are assumed to be the reason."""
 LEARNED = 0.5
-"""Of what there is to know, the share above which something is learned, however few images were answered."""
+"""Above this share of the possible accuracy over the baseline, something is learned, whatever the number of images."""
 WEAKEST = 1 / 8
-"""Strength below which nothing is made weaker."""
+"""The strength is not reduced below this."""
 
 Answers = Callable[[Tensor], Tensor]
 """Logits, shape (n, K), for normalised images, in evaluation mode."""
 
 
 class Variants:
-    """What is made of images before a step."""
+    """The variants of images that a fit learns from."""
 
     def __init__(self, augment: Augmentation | None, images: int) -> None:
         """
         Args:
-            augment: how far variants may be from their images; None: the images are learned as they are.
-            images: of an epoch.
+            augment: the recipe's augmentation; None: images are learned unchanged.
+            images: number of images per epoch.
         """
         self._augment = augment
         self._sample = max(SMALLEST, min(SAMPLE, int(images * SHARE)))
@@ -59,10 +59,10 @@ class Variants:
         self._evidence, self._blank = Evidence(), 0
         self._flips = bool(augment and augment.flip and not augment.find_flip)
         self._open = bool(augment and augment.find_flip)
-        """Whether it is still open if mirrored images are learned."""
+        """Whether it is still undecided if mirrored images are learned."""
 
     def of(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """A variant of each image; arguments and result as `warp` has them."""
+        """A variant of each image; arguments and result as `warp`."""
         return warp(x, self._now(self._augment), generator) if self._augment else x
 
     def end_epoch(
@@ -72,14 +72,14 @@ class Variants:
         generator: torch.Generator,
         learned: float,
     ) -> str:
-        """May change what is made, by what the network answers to images and to their variants.
+        """May change the augmentation, depending on the answers to images and to their variants.
 
         Args:
             sample: draws n fit images by the generator: images as `of` takes them, and their labels.
-            learned: the share of the epoch's variants that was answered right as they were learned.
+            learned: accuracy on the epoch's variants, each answered just before it was learned.
 
         Returns:
-            a sentence to be said where something changed, else nothing.
+            a sentence if something changed, otherwise "".
         """
         augment = self._augment
         if augment is None or not (augment.find_strength or self._open):
@@ -97,7 +97,7 @@ class Variants:
         return "; ".join(filter(None, notes))
 
     def _try_mirrored(self, plain: Tensor, mirrored: Tensor, labels: Tensor) -> str:
-        """Decides about mirroring as soon as the network knows anything."""
+        """Decides about mirroring as soon as the network knows enough."""
         chance = _chance(labels)
         known, left = float(plain.mean()) - chance, float(mirrored.mean()) - chance
         assert self._augment is not None
@@ -109,18 +109,18 @@ class Variants:
         self._flips = left >= (PRESUMED if presumed else AS_WELL) * known
         if self._flips == presumed:
             return ""
-        figures = f"{float(mirrored.mean()):.0%} of them are answered right, of the images {float(plain.mean()):.0%}"
-        return f"mirrored images are learned {'too' if self._flips else 'no more'}: {figures}"
+        figures = f"their accuracy is {float(mirrored.mean()):.0%}, that of the images {float(plain.mean()):.0%}"
+        return f"mirrored images are {'learned too' if self._flips else 'no longer learned'}: {figures}"
 
     def _try_varied(self, plain: Tensor, varied: Tensor) -> str:
-        """Halves the strength where variants are answered clearly worse than their images, or far better; but where
-        crops are answered far better, as where the distance to the border tells the class, all of an image is shown.
+        """Halves the strength if the accuracy on variants is clearly lower than on images, or far higher. If crops are
+        answered far better, as when the class depends on the distance to the border, cropping is turned off instead.
 
         Args:
-            plain: whether each image was answered rightly, 0 or 1, shape (n,).
-            varied: the same of its variants, in the mean.
+            plain: whether each image was answered right, 0 or 1, shape (n,).
+            varied: the mean of the same over its variants.
         """
-        figures = f"{float(varied.mean()):.0%} of them are answered right, of the images {float(plain.mean()):.0%}"
+        figures = f"their accuracy is {float(varied.mean()):.0%}, that of the images {float(plain.mean()):.0%}"
         worse = self._evidence.with_look(plain - varied)
         if worse > 0:
             return self._weaken(figures)
@@ -133,18 +133,18 @@ class Variants:
         return f"variants are no longer cropped: {figures}"
 
     def _try_weaker(self, learned: float, answered: Sequence[Tensor], labels: Tensor) -> str:
-        """Halves the strength where epoch after epoch nothing is learned, so that there is nothing to compare.
+        """Halves the strength if nothing is learned for several epochs, so that there is nothing to compare.
 
         Args:
             learned: as in `end_epoch`.
-            answered: how rightly each image was answered, and each one's variants: 0 to 1, shape (n,).
+            answered: share of right answers for each image, and for its variants: 0 to 1, shape (n,).
         """
         chance, best = _chance(labels), max(learned, *(float(right.mean()) for right in answered))
         knows = _knows(best, chance, len(labels)) or any(_knows_classes(right, labels) for right in answered)
         self._blank = 0 if knows else self._blank + 1
         if self._blank < PATIENCE:
             return ""
-        return self._weaken(f"nothing is learned from them, {best:.0%} are answered right")
+        return self._weaken(f"nothing is learned from them, accuracy is {best:.0%}")
 
     def _weaken(self, figures: str) -> str:
         self._strength, self._evidence = self._strength / 2, Evidence()
@@ -155,34 +155,34 @@ class Variants:
         return replace(of_strength(augment, self._strength), flip=self._flips, crop=crop)
 
     def numbers(self) -> list[float]:
-        """All that was decided, as processes tell it to each other, and a checkpoint keeps it."""
+        """All decisions, for other processes and for checkpoints."""
         decided = [self._strength, float(self._whole), float(self._flips), float(self._open)]
         return [*decided, float(self._blank), *astuple(self._evidence)]
 
     def take(self, numbers: Sequence[float]) -> None:
-        """Goes on with what was decided elsewhere."""
+        """Takes over decisions from `numbers`."""
         self._strength, (self._whole, self._flips, self._open) = numbers[0], map(bool, numbers[1:4])
         self._blank, self._evidence = int(numbers[4]), Evidence(*numbers[5:])
 
 
 @dataclass
 class Evidence:
-    """How much worse variants were answered than their images, by looks in a row that say the same.
+    """How much lower the accuracy on variants is than on images, over consecutive samples with the same sign.
 
-    One look at few images cannot tell 10 points from chance; several together can.
+    One small sample cannot distinguish 10 points from chance; several together can.
     """
 
     looks: float = 0.0
     worse: float = 0.0
-    """Summed over the looks, each at least WORSE, or each at most -WORSE."""
+    """Sum over the samples, each at least WORSE, or each at most -WORSE."""
     variance: float = 0.0
     """Of that sum."""
 
     def with_look(self, worse: Tensor) -> float:
-        """The mean difference, with this look; 0 where it may be chance, or is no more than variants may be worse.
+        """Adds a sample; returns the mean difference, or 0 if it may be chance or is within the allowed range.
 
         Args:
-            worse: by how much each image's variants were answered worse, -1 to 1, shape (n,).
+            worse: how much worse each image's variants were answered, -1 to 1, shape (n,).
         """
         mean, count = float(worse.mean()), len(worse)
         if abs(mean) < WORSE or mean * self.worse < 0:
@@ -197,26 +197,26 @@ class Evidence:
 
 
 def _chance(labels: Tensor) -> float:
-    """The share that is right by always answering the commonest class, or set of labels."""
+    """The accuracy of always giving the most common class, or set of labels."""
     _, counts = torch.unique(labels, dim=0, return_counts=True)
     return float(counts.max()) / len(labels)
 
 
 def _by_chance(chance: float, count: float) -> float:
-    """By how much more than this share of so many answers may be right although nothing is known."""
+    """By how much the accuracy on `count` images can exceed `chance` if nothing is known."""
     return float(SURE * (chance * (1 - chance) / count) ** 0.5)
 
 
 def _knows(right: float, chance: float, count: float) -> bool:
-    """Whether this share of so many right answers shows that something is known."""
-    if chance == 1:  # all are of one class, so nothing can be seen
+    """Whether this share of right answers, of `count` images, shows that something is known."""
+    if chance == 1:  # all are of one class, so nothing can be measured
         return True
     return right - chance > min(_by_chance(chance, count), LEARNED * (1 - chance))
 
 
 def _knows_classes(right: Tensor, labels: Tensor) -> bool:
-    """The same, every class counting the same: where one has nearly all images, little is left to be right beyond it,
-    and a balanced fit may be right less often than by always answering it.
+    """The same with balanced accuracy: if one class has nearly all images, accuracy can hardly exceed the baseline, and
+    a balanced fit may even be below it.
     """
     _, of, counts = torch.unique(labels, dim=0, return_inverse=True, return_counts=True)
     classes = len(counts)

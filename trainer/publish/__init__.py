@@ -1,1 +1,1 @@
-"""What lies beside the graph in a bundle: the card and where it came from."""
+"""What a bundle has besides the graph: the card, the validation split, and how the model was made."""

@@ -16,19 +16,20 @@ from vouch.trainer.report.next_steps import next_steps
 
 
 def publish(folder: ModelsFolder, run: Run, pixels: PixelSettings, more: Mapping[str, bytes]) -> Bundle:
-    """
+    """Publishes the files of a finished run as the next version.
+
     Args:
-        more: files beside those that every bundle has, by name.
+        more: files in addition to those that every bundle has, by name.
 
     Raises:
         BundleError: it cannot be written.
-        TrainError: a validation image is no longer what the model was judged by.
+        TrainError: a validation file has changed since it was read.
     """
     splits, exam = run.splits, run.exam
     validation = new_validation(run, pixels)
     steps = next_steps(run)
     card = model_card(run.name, splits.classes, run.training, exam, splits.known, pixels)
-    card += what_next((steps.images, steps.model))  # the sentence on labels names a file
+    card += what_next((steps.images, steps.model))  # the sentence about labels is left out: it names a file
     files: dict[str, Content] = {MODEL: exam.graph, validation.name: validation, CARD: card.encode(), **more}
 
     def describe(version: int, entries: dict[str, FileEntry]) -> Manifest:

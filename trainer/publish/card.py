@@ -22,7 +22,7 @@ from vouch.trainer.publish.metadata import card_metadata, licence_of
 from vouch.trainer.report.wording import sentence
 
 MOST_ROWS = 200
-"""Classes in the table; of more, the others are in manifest.json."""
+"""The most classes in the table; the others are in manifest.json."""
 
 
 def model_card(
@@ -33,19 +33,19 @@ def model_card(
     known: int = 0,
     pixels: PixelSettings | None = None,
 ) -> str:
-    """What the model is, what it was trained on and how often it is right, for people and for tools.
+    """The card: what the model is, what it was trained on and its accuracy, for people and for tools.
 
     Args:
-        known: validation images that are among those of fit or tune too, or of a group of theirs.
-        pixels: what files become; None where it is not told.
+        known: number of validation images that are also in fit or tune, or of a group of theirs.
+        pixels: how files are decoded; None to leave it out.
     """
     claim, count = exam.claim, exam.claim.accuracy
     each = f"Balanced accuracy, in which every class counts the same: {claim.balanced}.\n" if claim.balanced else ""
     if isinstance(claim, MultiLabelClaim):
-        kind = f"of {len(labels)} labels, any number of them an image"
+        kind = f"with {len(labels)} labels, any number of them per image"
         table = _table_of_labels(labels, claim, exam.thresholds or ())
     else:
-        kind, table = f"of {len(labels)} classes", _table_of_classes(labels, claim)
+        kind, table = f"with {len(labels)} classes", _table_of_classes(labels, claim)
     sizes = ", ".join(f"{split.size:,} {part}" for part, split in training.splits.items())
     effort = f"{training.seconds:.1f} s with seed {training.seed}{_numbers(training)}"
     card = f"""---
@@ -55,8 +55,8 @@ def model_card(
 
 An image classifier {kind}: raw pixels in, probabilities out, in `model.onnx`.
 
-**{count}** on images that were {_seen(known, training)}; the bundle holds them, so that anybody can recount:
-`vouch verify` on this folder.
+**{count}** on images that were {_seen(known, training)}. The bundle contains them, so anyone can count
+again: `vouch verify` on this folder.
 {each}For comparison: {_cell(baseline_in_words(claim, labels))}.
 {_warnings(caveats(claim, exam.calibration, labels))}
 {table}
@@ -69,7 +69,11 @@ every setting and the digests of the data.
 
 
 def what_next(sentences: Sequence[str]) -> str:
-    """The card's last part: advice, sentences without their full stops."""
+    """The card's last part: advice.
+
+    Args:
+        sentences: without full stops.
+    """
     lines = [f"- {_cell(sentence)}." for sentence in sentences]
     return printable("\n".join(["", "What to do next:", "", *lines, ""]), keep="\n")
 
@@ -79,9 +83,9 @@ def _licence(training: Training) -> str:
 
 
 def _numbers(training: Training) -> str:
-    """Those that steps computed in, where they are not the graph's."""
+    """The number format of training steps, if it is not float32."""
     rounded = training.recipe is not None and training.recipe.precision != "float32"
-    return ", its steps in bfloat16 (the graph and this claim are float32)" if rounded else ""
+    return ", with training steps in bfloat16 (the graph and this claim are float32)" if rounded else ""
 
 
 def _files(pixels: PixelSettings | None) -> str:
@@ -95,13 +99,13 @@ PNG, JPEG and WebP files become {shape} pixels by {pixels}.
 
 def _seen(known: int, training: Training) -> str:
     if training.asked.get("groups"):
-        except_these = f"{known:,} of them, or others of their group, excepted"
-        return f"never seen in training, {except_these if known else 'nor was another of their groups'}"
-    return f"never seen in training, {known:,} of them excepted" if known else "never seen in training"
+        except_these = f"except {known:,} of them, or others of their groups"
+        return f"not used in training, {except_these if known else 'and neither were others of their groups'}"
+    return f"not used in training, except {known:,} of them" if known else "not used in training"
 
 
 def _warnings(found: Sequence[Caveat]) -> str:
-    """What speaks against the model, as a box that GitHub and Hugging Face colour."""
+    """Warnings, as a box that GitHub and Hugging Face highlight."""
     if not found:
         return ""
     return "\n".join(["", "> [!WARNING]", *(f"> - **Warning:** {_cell(caveat.text)}" for caveat in found), ""])
@@ -128,11 +132,10 @@ def _table_of_labels(labels: tuple[str, ...], claim: MultiLabelClaim, thresholds
         rows.append(f"| {_cell(labels[k])} | {thresholds[k]:.2f} | {present:,} | {precision} | {recall} |")
     return "\n".join(
         [
-            "An image is right when all its labels were answered and no others. Each label by itself, answered from",
-            "its threshold on:",
+            "An image counts as right if exactly its labels are answered. Each label has its own threshold:",
             "",
             *said,
-            "| label | threshold | images | precision | recall | its 95 % interval |",
+            "| label | threshold | images | precision | recall | 95 % interval |",
             "|---|---|---|---|---|---|",
             *rows,
         ]
@@ -140,16 +143,16 @@ def _table_of_labels(labels: tuple[str, ...], claim: MultiLabelClaim, thresholds
 
 
 def _recall(count: Accuracy) -> str:
-    """Two cells of a table: the share that was found, and its 95 % interval."""
+    """Two cells of a table: the recall and its 95 % interval."""
     return f"{count.accuracy:.2%} | {count.low:.2%} to {count.high:.2%}" if count.total else "- | -"
 
 
 def _listed(shares: Sequence[float], what: str) -> tuple[list[int], list[str]]:
-    """Rows of a table: all, or of very many those with the lowest share of right answers; and what is said of that."""
+    """Rows of a table, at most MOST_ROWS, with the lowest recall if there are more; and a line that states this."""
     if len(shares) <= MOST_ROWS:
         return list(range(len(shares))), []
     worst = sorted(range(len(shares)), key=shares.__getitem__)[:MOST_ROWS]
-    return sorted(worst), [f"The {MOST_ROWS} of {len(shares):,} {what} of which least is found:", ""]
+    return sorted(worst), [f"The {MOST_ROWS} of {len(shares):,} {what} with the lowest recall:", ""]
 
 
 def _reliability(calibration: Calibration) -> str:
@@ -166,10 +169,10 @@ Probabilities (expected calibration error): {calibration_in_words(calibration)}.
     )
     rests = guarantee_in_words(calibration).removeprefix("label sets ")
     return f"""{said}
-Label sets with a promise, and whether it was kept (no: the interval lies below the promise). They
+Label sets with a promised coverage, and whether it was kept (no: the interval is below the promise). They
 {rests}:
 
-| promised | sets that contain the truth | kept | labels a set |
+| promised | sets that contain the right label | kept | mean size |
 |---|---|---|---|
 {rows}
 {withheld}"""
@@ -182,29 +185,29 @@ def _yes(kept: bool) -> str:
 def _quantization(exam: Exam) -> str:
     if exam.int8_refused:
         return f"""
-The graph computes in float32. int8 was asked for and refused: {_cell(exam.int8_refused)}.
+The graph computes in float32. int8 was requested but not used: {_cell(exam.int8_refused)}.
 """
     if exam.quantized is None:
         return ""
     return f"""
-The graph computes in int8; that is what was counted above. Beside the float32 graph that it was made from:
+The graph computes in int8, and so do the counts above. Compared with the float32 graph:
 {exam.quantized.facts.in_words()}.
 """
 
 
 def _backbone(training: Training) -> str:
-    """Whose weights the graph holds, under which licence, and which they are."""
+    """The source, licence and digest of the backbone's weights."""
     facts, head = training.backbone, training.head
     if facts is None:
         return ""
-    licence = "a licence that nobody has named" if facts.licence == "unknown" else f"the licence {facts.licence}"
+    licence = "an unknown licence" if facts.licence == "unknown" else f"the licence {facts.licence}"
     changed = ", and were changed in training" if facts.fine_tuned else ""
     checked = ""
     if head and head.accuracy is not None:
-        checked = f" By cross-validation in {head.folds} folds it is right for {head.accuracy:.2%} of the fit images."
+        checked = f" Its cross-validated accuracy on fit is {head.accuracy:.2%} ({head.folds} folds)."
     return f"""
-The features are those of `{_cell(facts.name)}`: {facts.features:,} numbers an image, on which a linear head was
-fitted.{checked} The weights that make these numbers lie in `model.onnx` too. They are
+The features are computed by `{_cell(facts.name)}`: {facts.features:,} numbers per image, on which a linear head was
+fitted.{checked} The weights of this network are in `model.onnx` too. They are
 from {_cell(facts.source)}, under {_cell(licence)}{changed}. SHA-256 of their file: `{facts.weights_sha256}`.
 """
 

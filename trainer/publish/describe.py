@@ -1,4 +1,4 @@
-"""How a finished fit came about, as the manifest records it."""
+"""How a model was trained, as recorded in the manifest."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -19,9 +19,10 @@ def describe(
     splits: Splits,
     digests: Mapping[Part, str],
 ) -> Training:
-    """
+    """The manifest's record of a training.
+
     Args:
-        asked: the settings that decide the result. Of `data` the name is kept, not the folder that it is in.
+        asked: the settings that affect the result. Of `data` only the name is kept, not its folder.
         digests: of the splits, as they were read.
     """
     data = data_name(str(asked["data"]))
@@ -43,12 +44,12 @@ def describe(
 
 
 def _without_folder(asked: Mapping[str, Setting]) -> dict[str, Setting]:
-    """The backbone's name, where it is a file."""
+    """The backbone's name without its folder, if it is a file."""
     backbone = asked.get("backbone")
     return {"backbone": data_name(backbone)} if isinstance(backbone, str) and backbone.endswith(".onnx") else {}
 
 
 def data_name(path: str) -> str:
-    """The last part of a path: where data lies on its owner's machine is nobody else's business."""
+    """The last part of a path: the folders on the owner's machine are private."""
     name = PurePath(path).name
     return (Path(path).resolve().name if name in ("", "..") else name) or "data"

@@ -1,4 +1,4 @@
-"""label-errors.csv: the labels that are likely wrong, as a list to look through."""
+"""label-errors.csv: a list of the labels that are likely wrong."""
 
 import csv
 import io
@@ -10,11 +10,11 @@ from vouch.trainer.report.next_steps import labels_of
 LABEL_ERRORS = "label-errors.csv"
 COLUMNS = ("file", "split", "label", "answer", "probability", "sure")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a cell may begin with that a spreadsheet then computes; such a cell gets a quotation mark in front."""
+"""Characters that make a spreadsheet treat a cell as a formula; such a cell gets a quotation mark in front."""
 
 
 def label_errors(run: Run) -> bytes:
-    """A line for each contradicted label, the surest contradiction first, at most 1,000; UTF-8."""
+    """A line for each contradicted label, the most confident contradiction first, at most 1,000; UTF-8."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)

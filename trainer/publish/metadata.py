@@ -12,11 +12,11 @@ from vouch.bundle.training import Training
 from vouch.cli.printable import json_text
 
 NOT_IN_AN_ID = re.compile(r"[^\w.-]+", re.ASCII)
-"""What the hub refuses in the type of a data set."""
+"""Characters that the hub does not allow in the type of a data set."""
 
 
 def card_metadata(name: str, claim: Claim | MultiLabelClaim, training: Training) -> str:
-    """The lines between the two of hyphens: what the model is for, its licence, and the claim as results."""
+    """The lines between the two lines of hyphens: the model's task, its licence, and the claim as results."""
     metrics: dict[str, Accuracy | Balanced] = {"accuracy": claim.accuracy}
     if claim.balanced:
         metrics["balanced_accuracy"] = claim.balanced
@@ -32,7 +32,7 @@ def card_metadata(name: str, claim: Claim | MultiLabelClaim, training: Training)
             for metric, count in metrics.items()
         ],
     }
-    # JSON is YAML: one line a key, and quoting that is somebody else's.
+    # JSON is valid YAML: one line per key, and the JSON library does the quoting.
     return "\n".join(
         [
             f"license: {json_text(licence_of(training) or 'unknown')}",
@@ -45,10 +45,10 @@ def card_metadata(name: str, claim: Claim | MultiLabelClaim, training: Training)
 
 
 def licence_of(training: Training) -> str:
-    """What `--licence` said; empty where nobody said it."""
+    """The value of `--licence`; empty if not given."""
     return str(training.asked.get("licence") or "")
 
 
 def dataset_id(data: str) -> str:
-    """The data's name in the letters that the hub takes: `my photos` gives `my-photos`."""
+    """The data's name in characters that the hub allows: `my photos` gives `my-photos`."""
     return NOT_IN_AN_ID.sub("-", data).strip("-") or "data"

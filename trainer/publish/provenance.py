@@ -1,4 +1,4 @@
-"""With what a model was made: library versions and the trainer's own revision."""
+"""The library versions and the source revision with which a model was trained."""
 
 import platform
 import subprocess
@@ -11,13 +11,13 @@ LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy", "pillow")
 
 
 def library_versions() -> dict[str, str]:
-    """Name -> version, Python's own among them."""
+    """Name -> version, including Python's."""
     installed = {name: version(name) for name in LIBRARIES}
     return {"python": platform.python_version(), "vouch": __version__, **installed}
 
 
 def source_revision() -> str | None:
-    """The git commit of this source, with "+" behind it where files have changed; None outside a checkout."""
+    """The git commit of this source, with "+" appended if files have changed; None outside a checkout."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None

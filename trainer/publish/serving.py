@@ -1,4 +1,4 @@
-"""What an image of the validation split costs to serve here, with the graphs of a finished run."""
+"""The cost of serving a validation image on this machine, with the graphs of a finished run."""
 
 from dataclasses import replace
 
@@ -12,10 +12,10 @@ from vouch.trainer.report.finished import Run
 
 
 def cost_to_serve(run: Run, pixels: PixelSettings) -> ServingCost:
-    """Measured on a few of the images, spread over all.
+    """The cost, measured on a few evenly spaced images.
 
     Args:
-        pixels: what image files became.
+        pixels: how image files were decoded.
     """
     validation, exam = run.splits.validation, run.exam
     few = validation[np.unique(np.arange(RUNS) * len(validation) // RUNS)]
@@ -23,7 +23,7 @@ def cost_to_serve(run: Run, pixels: PixelSettings) -> ServingCost:
     if few.names.path(0) is not None:
         try:
             files = list(as_judged(few, pixels))
-        except TrainError:  # they changed since the version was published
+        except TrainError:  # files have changed since the version was published
             files = []
     graphs = {"float32": exam.graph}
     if exam.quantized:

@@ -1,6 +1,6 @@
-"""The validation split as it is published: files as callers could send them where there were files, else the array.
+"""The validation split as published: files that callers could send if there were files, otherwise the array.
 
-What is stored is what was judged: each file is read again, and has to become the very pixels that were measured.
+The stored images are those that were evaluated: each file is read again, and must decode to the same pixels.
 """
 
 from collections.abc import Iterator
@@ -23,14 +23,14 @@ from vouch.trainer.errors import TrainError
 from vouch.trainer.report.finished import Run
 
 AHEAD = 16
-"""Files that are in memory at a time."""
+"""Number of files that are in memory at a time."""
 
 
 def new_validation(run: Run, pixels: PixelSettings) -> NewValidation:
-    """The file that holds the split of a finished run, with the exported graph's answers.
+    """The bundle's file with the split of a finished run and the exported graph's answers.
 
     Args:
-        pixels: what image files became.
+        pixels: how image files were decoded.
     """
     validation, exam = run.splits.validation, run.exam
     answers = answers_of(validation.labels, exam.probabilities, exam.thresholds)
@@ -40,10 +40,10 @@ def new_validation(run: Run, pixels: PixelSettings) -> NewValidation:
 
 
 def as_judged(validation: Examples, pixels: PixelSettings) -> Iterator[bytes]:
-    """The files of these examples, without metadata and of kinds that callers can send.
+    """The files of these examples, without metadata and in formats that callers can send.
 
     Raises:
-        TrainError: one can no longer be read, or does not become the pixels that the model was judged by.
+        TrainError: one can no longer be read, or no longer decodes to the pixels that were evaluated.
     """
     with ThreadPoolExecutor(thread_name_prefix="validation files") as pool:
         row = 0
@@ -56,17 +56,17 @@ def as_judged(validation: Examples, pixels: PixelSettings) -> Iterator[bytes]:
 
 
 def _stored(path: Path | None, expected: np.ndarray, pixels: PixelSettings) -> bytes:
-    assert path is not None  # all examples of a split are files, or none is
+    assert path is not None  # either all examples of a split are files, or none
     try:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
         stored = without_metadata(as_callers_send(content))
         same = np.array_equal(decode(stored, pixels), expected)
     except (InvalidImage, OSError) as err:
-        raise TrainError(f"{path} cannot be read any more, though it was when training began: {err}") from err
+        raise TrainError(f"{path} can no longer be read, although it could when training began: {err}") from err
     if not same:
         raise TrainError(
-            f"{path} is not the picture that the model was judged by: it changed while the model was trained. Nothing "
-            "is published; train again when the files stay as they are"
+            f"{path} changed while the model was trained: it is no longer the image that was evaluated. Nothing is "
+            "published; train again while the files do not change"
         )
     return stored

@@ -1,8 +1,8 @@
-"""Where in an image a score came from: exact where the mean over all places of the last layer feeds a linear one.
+"""Maps of where in an image a score came from; exact if the last layer is linear on means over all places.
 
-The score is the sum over the places of weight times what was found there, divided by their number, and a bias: class
+The score is the sum over all places of weight times feature, divided by the number of places, plus a bias: class
 activation mapping (Zhou and others, Learning Deep Features for Discriminative Localization, CVPR 2016,
-https://arxiv.org/abs/1512.04150). After any other layer there is no such map, and none is made up.
+https://arxiv.org/abs/1512.04150). For other networks there is no exact map, and none is shown.
 """
 
 from dataclasses import dataclass
@@ -18,20 +18,20 @@ from vouch.trainer.learn.networks import Classifier, Linear
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """What was found where in some images, and what it counts."""
+    """The features at each place of some images, and the last layer's weights."""
 
     found: np.ndarray
-    """float32, shape (N, D, h, w): on the scale that the weights are for."""
+    """float32, shape (N, D, h, w): scaled like the layer's input."""
     weights: np.ndarray
     """float32, shape (O, D); one output for two classes."""
     biases: np.ndarray
     """float32, shape (O,)."""
     two: bool
-    """Whether the one output is the second class's score, and the first one's is what speaks against it."""
+    """Whether the one output is the second class's score; with the opposite sign it is used for the first."""
 
     def parts(self, row: int, k: int) -> np.ndarray:
-        """How much each place of an image speaks for class k: float32, shape (h, w). With the bias they sum to its
-        score; of the first of two classes to the score of the second, with the opposite sign.
+        """How much each place of an image contributes to class k: float32, shape (h, w). With the bias they sum to its
+        score; for the first of two classes, to the negative score of the second.
         """
         output, sign = (0, 2 * k - 1) if self.two else (k, 1)
         found = self.found[row]
@@ -39,17 +39,17 @@ class Places:
         return spoken
 
     def bias(self, k: int) -> float:
-        """What is added to the parts."""
+        """The bias that is added to the parts."""
         return float((2 * k - 1) * self.biases[0] if self.two else self.biases[k])
 
 
 @torch.no_grad()
 def places_of(classifier: Classifier, images: np.ndarray) -> Places | None:
-    """What a classifier finds where; None where its score is not a sum over places.
+    """The features of a classifier at each place; None if its score is not a sum over places.
 
     Args:
         classifier: fitted, on the CPU, in evaluation mode.
-        images: uint8, shape (N, H, W) or (N, H, W, C): a few, for what is found is large.
+        images: uint8, shape (N, H, W) or (N, H, W, C): only a few, because the result is large.
     """
     if isinstance(classifier, FrozenClassifier):
         if not classifier.backbone.has_places:
@@ -71,7 +71,7 @@ def _places(found: np.ndarray, last: nn.Linear | Linear, classifier: Classifier)
 
 
 def _before_the_mean(network: nn.Module) -> tuple[nn.Sequential, nn.Linear] | None:
-    """The layers before a mean over all places that feeds the last layer, and that layer; None where there is none."""
+    """The layers before the mean over all places, and the last layer; None if the network has no such mean."""
     layers = [layer for layer in network.children() if not isinstance(layer, nn.Flatten | nn.Dropout)]
     if not isinstance(network, nn.Sequential) or len(layers) < 3:
         return None

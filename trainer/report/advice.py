@@ -1,4 +1,4 @@
-"""What to do next, in three sentences that follow from the numbers: more images, labels to look at, a bigger model."""
+"""What to do next, as three sentences derived from the numbers: more images, labels to check, a bigger model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,26 +9,26 @@ from vouch.trainer.judge.curve import Curve
 from vouch.trainer.report.wording import count, share, short
 
 CHANCE = 0.05
-"""What is as likely as this by chance is not said of a class; with K classes, one of them by K times that."""
+"""Significance level for advice about a class, corrected for the number of classes."""
 NAME = 40
 """Characters of a class's name or a file's."""
 ENOUGH = 0.99
-"""Right answers from which on little is left to gain."""
+"""Accuracy from which little is left to gain."""
 NEARLY = 0.96
-"""Where the interval begins lower, validation alone is too small to say that little is left to gain."""
+"""If the interval begins lower, validation is too small to state that little is left to gain."""
 GAP = 0.03
-"""By so much more right on the images that were learned from than on new ones, a model knows them by heart."""
+"""A model is overfitted if its accuracy on fit is higher than on new images by more than this."""
 
 
 @dataclass(frozen=True)
 class ClassFound:
-    """How much of a class was found on validation, and how many images there were to learn it from."""
+    """The recall of a class on validation, and its number of fit images."""
 
     name: str
     found: Accuracy
-    """Of the validation images that are of it, those that were said to be of it."""
+    """Its recall."""
     learned: int
-    """Images of it in fit."""
+    """Number of its images in fit."""
 
 
 @dataclass(frozen=True)
@@ -37,38 +37,38 @@ class Contradicted:
 
     sure: int
     contradicted: int
-    """With those that are not sure."""
+    """All contradictions, confident or not."""
     first: str | None
-    """The surest of them, in words; None where there is none."""
+    """The most confident one, in words; None if there is none."""
     reason: str | None
-    """Why the labels of fit were not looked at; None where they were."""
+    """Why the labels of fit were not checked; None if they were."""
     by_model: bool = True
-    """Whether those of tune and validation were."""
+    """Whether those of tune and validation were checked."""
 
 
 @dataclass(frozen=True)
 class Ability:
-    """What a model can do, and what it might."""
+    """How accurate a model is, and what might improve it."""
 
     on_fit: float | None
-    """Share of right answers to the images that it has learned; None where it was not counted."""
+    """Accuracy on the images that it has learned; None if not counted."""
     on_new: Accuracy
-    """To validation."""
+    """On validation."""
     bigger: str | None
-    """What would be a bigger model, in words; None where there is none."""
+    """Flags for a bigger model; None if there is none."""
     curve: Curve | None
     judge: str | None = None
-    """Whose curve it is, in words."""
+    """What the curve was computed with, in words."""
     backbone: str | None = None
-    """The flag of a backbone, where few photographs were learned from without one."""
+    """Flag for a backbone, if few photographs were learned from without one."""
 
 
 def more_images(classes: Sequence[ClassFound], noun: str = "class") -> str:
-    """Of which class more images are needed most.
+    """Which class needs more images most.
 
     Args:
         classes: at least one has images in validation.
-        noun: what they are called.
+        noun: class or label.
     """
     counted = [one for one in classes if one.found.total]
     worst = min(counted, key=lambda one: (one.found.accuracy, one.learned))
@@ -91,38 +91,39 @@ def more_images(classes: Sequence[ClassFound], noun: str = "class") -> str:
             "training images"
         )
     return (
-        f"No {noun} clearly needs more images than the others: {name} is found least ({said}), which may be chance "
-        f"with so few validation images"
+        f"No {noun} clearly needs more images than the others: {name} has the lowest recall ({said}), which may be "
+        f"chance with so few validation images"
     )
 
 
 def _one_alone(counted: Sequence[ClassFound], noun: str) -> str:
-    """What is said where one of three classes or more is found, and nothing of the others."""
+    """The advice if only one of three or more classes is found at all."""
     (only,) = (one for one in counted if one.found.correct)
     missed = sum(one.found.total for one in counted if one is not only)
     return (
-        f"Only {short(only.name, NAME)} is found, and of the others 0 of {count(missed)}: the model does not tell them "
-        f"apart, and more images of one {noun} will not change that"
+        f"Only {short(only.name, NAME)} is found, and 0 of {count(missed)} images of the others: the model does not "
+        f"distinguish them, and more images of one {noun} will not change that"
     )
 
 
 def labels_to_look_at(labels: Contradicted) -> str:
-    """Which labels to look at."""
+    """Which labels to check."""
     model = "the model is right for too few of them"
     if labels.reason and not labels.by_model:
-        return f"No labels were looked at: of fit, because {labels.reason}; of the others, because {model}"
-    beside = f"; the labels of fit were not looked at, because {labels.reason}" if labels.reason else ""
+        return f"No labels were checked: those of fit, because {labels.reason}; the others, because {model}"
+    beside = f"; the labels of fit were not checked, because {labels.reason}" if labels.reason else ""
     if not labels.by_model:
-        beside = f"; those of the other splits were not looked at, because {model}"
+        beside = f"; those of the other splits were not checked, because {model}"
     if labels.first is None:
         return f"No answer contradicts a label{beside}"
     if labels.sure == 0:
-        many = f"{count(labels.contradicted)} labels are contradicted, none of them surely; begin with that of"
-        said = "One label is contradicted, but not surely: that of" if labels.contradicted == 1 else many
-        return f"{said} {labels.first}{beside}"
+        many = f"{count(labels.contradicted)} labels are contradicted, none with high confidence; begin with that of"
+        one = "One label is contradicted, but not with high confidence: that of"
+        return f"{one if labels.contradicted == 1 else many} {labels.first}{beside}"
     if labels.sure == 1:
-        return f"Look at the one label that is surely contradicted, of {labels.first}{beside}"
-    return f"Look at the {count(labels.sure)} labels that are surely contradicted, first that of {labels.first}{beside}"
+        return f"Check the one label that is contradicted with high confidence, that of {labels.first}{beside}"
+    many = f"Check the {count(labels.sure)} labels that are contradicted with high confidence, first that of"
+    return f"{many} {labels.first}{beside}"
 
 
 def images_or_model(ability: Ability) -> str:
@@ -134,12 +135,12 @@ def images_or_model(ability: Ability) -> str:
             f"and this network from few; {share(new.accuracy, 1)} of the answers to new ones are right"
         )
     if curve and curve.right[-1] < new.low:
-        curve = None  # of who knows less than the model it says nothing of the model
+        curve = None  # a curve that ends below the model's accuracy shows nothing about the model
     bigger = f"a bigger model ({ability.bigger})" if ability.bigger else "another model"
     if curve and curve.right[-1] > new.high:
         return (
-            f"{bigger[0].upper()}{bigger[1:]} would help: the same images allow {share(curve.right[-1], 1)} right "
-            f"answers to new ones, by {ability.judge}"
+            f"{bigger[0].upper()}{bigger[1:]} would help: with the same training images, {ability.judge} is right for "
+            f"{share(curve.right[-1], 1)} of new ones"
         )
     if new.accuracy >= ENOUGH and (new.low >= NEARLY or (curve and curve.right[-1] >= ENOUGH)):
         return f"Neither more images nor a bigger model can improve much: {share(new.accuracy)} are right"
@@ -154,7 +155,7 @@ def images_or_model(ability: Ability) -> str:
 
 
 def _by_the_curve(curve: Curve, judge: str | None, bigger: str) -> str:
-    """What learning from fewer images says."""
+    """Advice by the learning curve."""
     before, now = (share(right, 1) for right in curve.right[-2:])
     tried = (
         f"from {count(curve.images[-2])} images {before} right, from {count(curve.images[-1])} images {now}, tried "
@@ -166,7 +167,7 @@ def _by_the_curve(curve: Curve, judge: str | None, bigger: str) -> str:
 
 
 def _by_the_gap(on_fit: float | None, new: Accuracy, bigger: str) -> str:
-    """What the images that were learned from say, where nothing else was tried."""
+    """Advice by the difference between fit and validation accuracy, if there is no curve."""
     if on_fit is None:
         return "Whether more images or a bigger model would help was not tried: it would cost more than this training"
     if on_fit > new.accuracy + GAP:
@@ -181,9 +182,9 @@ def _by_the_gap(on_fit: float | None, new: Accuracy, bigger: str) -> str:
 
 
 def _chance(found: Accuracy, others: Accuracy) -> float:
-    """How likely it is to find as few as this, or fewer, if this class is found no less often than the others.
+    """The probability of a recall as low as this, or lower, if this class has the same recall as the others.
 
-    Fisher's exact test: of all ways to deal the images that were found, those in which this class got so few.
+    Fisher's exact test, one-sided.
     """
     total, correct = found.total + others.total, found.correct + others.correct
     fewest = max(0, correct - others.total)

@@ -1,6 +1,6 @@
-"""Axes as SVG, in the page's own colours and fonts, light and dark: scales, ticks, lines, bars. Pure; text stays text.
+"""Plots as SVG, in the page's colours and fonts, light and dark: scales, ticks, lines, bars. Text stays text.
 
-A drawing of our own takes a hundredth of what a plotting library takes to be loaded and to lay its figures out.
+This takes a hundredth of the time that a plotting library needs to be loaded and to lay out its figures.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,10 +11,10 @@ from math import ceil, floor, isfinite, log10
 WIDTH = 360
 """CSS pixels: as wide as a phone, so that text is drawn at its own size there."""
 TEXT, LETTER = 11, 6.4
-"""CSS pixels: the height of text, and what a letter takes at most, on average."""
+"""CSS pixels: the height of text, and an upper estimate of the mean width of a letter."""
 INK, SOFT = "var(--ink)", "var(--line)"
 RIGHT, BELOW = 17, 34
-"""Room beside and below the axes."""
+"""CSS pixels of space to the right of the axes, and below them."""
 NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -27,14 +27,14 @@ class Scale:
     log: bool = False
 
     def place(self, value: float) -> float:
-        """Where a value lies; outside of 0 to 1 where it is outside of the scale."""
+        """The place of a value; outside 0 to 1 if it is outside the scale."""
         if self.log:
             return (log10(value) - log10(self.low)) / (log10(self.high) - log10(self.low))
         return (value - self.low) / (self.high - self.low)
 
     @classmethod
     def of(cls, values: Iterable[float], from_zero: bool = False, log: bool = False, room: float = 0.05) -> "Scale":
-        """One that holds these values, those that are no numbers aside, with a little room."""
+        """A scale that contains these values, except NaN and infinity, with a margin."""
         known = [value for value in values if isfinite(value) and (value > 0 or not log)]
         low, high = (min(known), max(known)) if known else (0.0, 1.0)
         if log:
@@ -45,10 +45,10 @@ class Scale:
         return cls(low if from_zero else low - room * spread, high + room * spread)
 
     def ticks(self, most: int = 6, whole: bool = False) -> list[float]:
-        """Round values within it, about as many as are wanted.
+        """Round values within the scale, about `most` of them.
 
         Args:
-            whole: whole numbers alone.
+            whole: only whole numbers.
         """
         if self.log:
             powers = range(floor(log10(self.low)), ceil(log10(self.high)) + 1)
@@ -65,13 +65,13 @@ class Scale:
 
 
 def _step(least: float) -> float:
-    """The smallest round number that is no smaller."""
+    """The smallest round number that is at least this."""
     power = 10.0 ** floor(log10(least))
     return next((nice * power for nice in NICE if nice * power >= least * (1 - 1e-9)), 10 * power)
 
 
 def numbers(values: Sequence[float], percent: bool = False) -> list[str]:
-    """Ticks in words, all with as many digits as tell them apart."""
+    """Labels of ticks, all with as many digits as are needed to distinguish them."""
     factor, sign = (100, "%") if percent else (1, "")
     for digits in range(7):
         words = [f"{value * factor:,.{digits}f}{sign}" for value in values]
@@ -83,7 +83,7 @@ def numbers(values: Sequence[float], percent: bool = False) -> list[str]:
 
 @dataclass(frozen=True)
 class Panel:
-    """A rectangle with two scales, in which things are drawn."""
+    """A rectangle with two scales, in which a plot is drawn."""
 
     left: float
     top: float
@@ -93,11 +93,11 @@ class Panel:
     y: Scale
 
     def at(self, x: float, y: float) -> tuple[float, float]:
-        """Where a pair of values lies."""
+        """The place of a pair of values."""
         return self.left + self.width * self.x.place(x), self.top + self.height * (1 - self.y.place(y))
 
     def grid(self, ticks: Sequence[float], words: Sequence[str]) -> str:
-        """A line across at each tick of y, with its word at the left."""
+        """A horizontal line at each tick of y, with its label on the left."""
         parts = []
         for tick, word in zip(ticks, words, strict=True):
             _, y = self.at(self.x.low, tick)
@@ -106,7 +106,7 @@ class Panel:
         return "".join(parts)
 
     def below(self, ticks: Sequence[float], words: Sequence[str], title: str = "") -> str:
-        """The axis, with a word at each tick of x, and what it is."""
+        """The x axis, with a label at each tick, and a title."""
         foot = self.top + self.height
         parts = [_line(self.left, foot, self.left + self.width, foot, SOFT, 0.8)]
         parts += [text(self.at(tick, self.y.low)[0], foot + 14, word) for tick, word in zip(ticks, words, strict=True)]
@@ -116,7 +116,7 @@ class Panel:
     def line(
         self, xs: Sequence[float], ys: Sequence[float], colour: str, dots: bool = False, dashed: bool = False
     ) -> str:
-        """Through all points; where y is no number, or cannot be on the scale, it is broken."""
+        """A line through all points, with gaps where y is not finite or not on the scale."""
         runs: list[list[tuple[float, float]]] = [[]]
         for x, y in zip(xs, ys, strict=True):
             if isfinite(y) and (y > 0 or not self.y.log):
@@ -130,7 +130,7 @@ class Panel:
         return drawn + _dots([place for run in runs for place in run] if dots else alone, colour)
 
     def area(self, xs: Sequence[float], ys: Sequence[float], colour: str) -> str:
-        """All that lies below a line."""
+        """The area below a line."""
         if not xs:
             return ""
         foot = self.top + self.height
@@ -139,7 +139,7 @@ class Panel:
         return f'<polygon points="{_points(around)}" style="fill:{colour};opacity:.15"/>'
 
     def bars(self, lefts: Sequence[float], width: float, heights: Sequence[float], colour: str, opacity: float) -> str:
-        """One from each left end on, as wide as is said in values of x."""
+        """Bars that begin at `lefts`, with their width in values of x."""
         foot, parts = self.top + self.height, []
         for left, height in zip(lefts, heights, strict=True):
             if height > 0:
@@ -150,7 +150,7 @@ class Panel:
 
 
 def legend(names: Sequence[str], colours: Sequence[str], left: float) -> tuple[str, float]:
-    """Names beside strokes of their colours, in as many rows as they need; and how high that is."""
+    """Names next to strokes of their colours, in as many rows as needed; and the height of these."""
     x, y, parts = left, 10.0, []
     for name, colour in zip(names, colours, strict=False):
         wide = 24 + LETTER * len(name)
@@ -162,17 +162,17 @@ def legend(names: Sequence[str], colours: Sequence[str], left: float) -> tuple[s
 
 
 def text(x: float, y: float, words: str, anchor: str = "middle") -> str:
-    """Words at a place."""
+    """Text at a place."""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
 def sideways(y: float, words: str) -> str:
-    """Words along the left edge, from below upwards."""
+    """Text along the left edge, from bottom to top."""
     return f'<text transform="translate(10 {y:.1f}) rotate(-90)" text-anchor="middle">{escape(words)}</text>'
 
 
 def svg(height: float, *parts: str) -> str:
-    """The whole drawing, which is as wide as whoever shows it wants."""
+    """The whole drawing; the page decides its width."""
     style = f"font-size:{TEXT}px;fill:{INK}"
     around = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" style="{style}">'
     return "".join((around, *parts, "</svg>"))

@@ -1,4 +1,4 @@
-"""The sections of the page in their order, numbered through; those that a run has nothing for are left out."""
+"""The numbered sections of the page in their order; sections without content for a run are left out."""
 
 import itertools
 

@@ -1,7 +1,7 @@
-"""The opposite of training on a frozen backbone: the weights stay, and places of the image are covered.
+"""The opposite experiment for a frozen backbone: the weights stay, and places of the image are covered.
 
-A backbone is a file that computes features, and no gradients; so no image is changed pixel by pixel. But it says which
-places of the image count for a class. They are covered, those that count most first, until the answer is another one.
+A backbone file computes features but no gradients, so the image cannot be changed pixel by pixel. But it shows which
+places of the image count for a class. These are covered, the most important first, until the answer changes.
 """
 
 from dataclasses import dataclass
@@ -13,44 +13,44 @@ from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.report.activation import Places
 
 SHARES = (1 / 8, 1 / 4, 1 / 2)
-"""Of all places, that are covered. Each takes an image through the backbone: of lite0, 0.02 s."""
+"""Shares of all places that are covered. Each needs one run of the backbone: 0.02 s with lite0."""
 
 
 @dataclass(frozen=True, eq=False)
 class CoveredImage:
-    """An image of which some places are covered, and the answer to it."""
+    """An image with some places covered, and the answer to it."""
 
     places: int
-    """That are covered."""
+    """Number of covered places."""
     image: np.ndarray
     """uint8, shape (H, W) or (H, W, C)."""
     probability: float
-    """Of the class that the whole image was called."""
+    """Of the answer to the whole image."""
     called: bool
-    """Whether it is still called so."""
+    """Whether the answer is still the same."""
 
 
 @dataclass(frozen=True, eq=False)
 class Covered:
-    """What became of an answer while more and more of the image was covered."""
+    """How an answer changed while more and more of the image was covered."""
 
     k: int
-    """The class that the whole image is called."""
+    """The answer to the whole image."""
     frames: tuple[CoveredImage, ...]
-    """The whole image first; then the places that count most for the class are covered."""
+    """The whole image first; then with the places covered that count most for the class."""
     elsewhere: CoveredImage
-    """As many places covered as in the last frame, those that count least."""
+    """The same number of places covered as in the last frame, but those that count least."""
     all_places: int
 
 
 def cover(classifier: FrozenClassifier, image: np.ndarray, answer: np.ndarray, found: Places) -> Covered:
-    """Covers places of an image with its mean colour until it is called something else, at most half of them.
+    """Covers places of an image with its mean colour until the answer changes, at most half of them.
 
     Args:
         classifier: fitted.
         image: uint8, shape (H, W) or (H, W, C).
         answer: its probabilities, shape (K,).
-        found: what the backbone finds in this image, and nowhere else.
+        found: the features at each place of only this image.
     """
     k = int(answer.argmax())
     parts = found.parts(0, k)
@@ -65,7 +65,7 @@ def cover(classifier: FrozenClassifier, image: np.ndarray, answer: np.ndarray, f
 
 
 def _covered(image: np.ndarray, places: np.ndarray, grid: tuple[int, ...]) -> np.ndarray:
-    """The image with the mean of all its pixels at these places of a grid that lies over it."""
+    """The image with the mean of its pixels at these places of a grid over it."""
     mask = np.zeros(grid, dtype=bool)
     mask.flat[places] = True
     rows, columns = (np.arange(side) * cells // side for side, cells in zip(image.shape, grid, strict=False))

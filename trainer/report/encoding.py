@@ -1,4 +1,4 @@
-"""Pictures as data URIs: PNG where every pixel matters, JPEG of a bounded size where the images are photographs."""
+"""Pictures as data URIs: PNG if every pixel matters, JPEG of bounded size for photographs."""
 
 import base64
 import io
@@ -6,11 +6,11 @@ import io
 from PIL import Image
 
 SMALL_SIDE = 64
-"""Images with no longer side than this are shown pixel by pixel; larger ones are photographs."""
+"""Images with both sides up to this are shown pixel by pixel; larger ones are treated as photographs."""
 QUALITIES = (80, 60, 40, 20, 10)
-"""Of JPEG, as Pillow counts it. Noise of 224 x 224 takes 33 kB at the first and 9 kB at 20."""
+"""JPEG qualities on Pillow's scale. Noise of 224 x 224 takes 33 kB at 80 and 9 kB at 20."""
 MAX_PHOTO_BYTES = 16_000
-"""Of one photograph, so that a page's size follows from how many it has, whatever they show."""
+"""Limit for one photograph, so that a page's size depends only on the number of photographs."""
 
 
 def png_uri(picture: Image.Image, **options: object) -> str:
@@ -21,11 +21,11 @@ def png_uri(picture: Image.Image, **options: object) -> str:
 
 
 def jpeg_uri(picture: Image.Image, most: int | None = None) -> str:
-    """The picture at the best quality that fits, else at half the sides.
+    """The picture at the best quality that fits, otherwise with half the sides.
 
     Args:
         picture: RGB or grey.
-        most: bytes; None: the first quality is taken, however many.
+        most: largest size in bytes; None: no limit, with the first quality.
     """
     while True:
         for quality in QUALITIES:

@@ -1,4 +1,4 @@
-"""The figures of the page: which numbers are drawn how. Each is an SVG; the same numbers give the same bytes."""
+"""The figures of the page, each an SVG; the same numbers give the same bytes."""
 
 from collections.abc import Sequence
 from math import isfinite
@@ -14,7 +14,7 @@ HEIGHT, LOW = 223, 166
 """CSS pixels of a figure, and of a low one."""
 MANY_POINTS = 60
 SPREAD = 30
-"""Losses whose largest is so many times their smallest are drawn on a logarithmic scale."""
+"""If the largest loss is more than this many times the smallest, the scale is logarithmic."""
 SHARES = Scale(0.0, 1.03)
 
 
@@ -45,7 +45,7 @@ def curves_figure(epochs: Sequence[int], lines: Sequence[tuple[str, Sequence[flo
 
 
 def learning_figure(images: Sequence[int], right: Sequence[float]) -> str:
-    """The share of right answers by the number of images that were learned from."""
+    """Accuracy by the number of images that were learned from."""
     y = Scale.of(right)
     ticks = [tick for tick in y.ticks(5) if tick <= 1 + 1e-9]
     words = numbers(ticks, percent=True)
@@ -56,7 +56,7 @@ def learning_figure(images: Sequence[int], right: Sequence[float]) -> str:
 
 
 def rate_figure(steps: Sequence[tuple[int, float, float]]) -> str:
-    """The step size, step by step.
+    """The learning rate, step by step.
 
     Args:
         steps: number, rate and loss of each.
@@ -80,7 +80,7 @@ def course_figure(course: Sequence[float]) -> str:
 
 
 def reliability_figure(measured: Reliability) -> str:
-    """How sure the model was against how often it was right, with the number of answers below."""
+    """Accuracy by the probability of the answer, with the number of answers below."""
     lefts, width = (np.arange(BINS) / BINS).tolist(), 0.92 / BINS
     filled = measured.counts > 0
     right = np.where(filled, measured.accuracy, 0.0).tolist()
@@ -120,11 +120,11 @@ def _shares(panel: Panel) -> str:
 
 
 def _whole(panel: Panel, values: Sequence[int], title: str) -> str:
-    """The axis below, of whole numbers."""
+    """The x axis, with whole numbers."""
     ticks = list(values) if len(values) == 1 else panel.x.ticks(8, whole=True)
     return panel.below(ticks, numbers(ticks), title)
 
 
 def _room(words: Sequence[str]) -> float:
-    """At the left, for these words and a little more."""
+    """Space on the left for these words, with a margin."""
     return 12 + (LETTER + 0.6) * max((len(word) for word in words), default=1)

@@ -1,4 +1,4 @@
-"""What the report is told about a finished training, as values; whoever calls it has them at hand."""
+"""A finished training: the input of the report, as values."""
 
 from dataclasses import dataclass
 
@@ -24,20 +24,20 @@ class Run:
     """A finished training."""
 
     name: str
-    """Of the model."""
+    """Name of the model."""
     classifier: Classifier
-    """With the weights that were kept, on the CPU."""
+    """With the kept weights, on the CPU."""
     splits: Splits
     recipe: Recipe
     fitted: Fitted
     training: Training
     exam: Exam
-    """The exported graph and what it came to; its answers to validation are the very ones the claim counts."""
+    """The exported graph and its evaluation; the claim counts these answers to validation."""
     images: Digests
     """Of all splits' images and labels."""
     weights: Digests
     hindsight: Hindsight
-    """What the answers tell of the data."""
+    """What the answers show about the data."""
 
     @property
     def claim(self) -> Accuracy:
@@ -46,7 +46,7 @@ class Run:
 
     @property
     def judged_by(self) -> str | None:
-        """What temperature, thresholds and label sets were chosen by, in words, with the reason; None: nothing was."""
+        """The images by which temperature, thresholds and label sets were chosen, in words; None if there were none."""
         splits, folds = self.splits, self.fitted.folds
         if len(splits.tune):
             return f"the {len(splits.tune):,} images of tune, which the model has not learned from ({splits.judged_by})"

@@ -1,4 +1,4 @@
-"""What the story tells of the image that it follows, whatever the model is: scores, moments, probabilities."""
+"""The parts of the story about its image that are the same for all models: scores, moments, probabilities."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from vouch.trainer.report.story import Story
 from vouch.trainer.report.wording import short
 
 NUMBERS_SIDE = 10
-"""Pixels a side of the cut-out that is shown as numbers."""
+"""Pixels per side of the cut-out that is shown as numbers."""
 TERMS = 6
 """Products that are written out before the sum."""
 TABLED_MOMENTS = 12
@@ -43,12 +43,12 @@ def common(run: Run, recorder: Recorder, story: Story) -> dict[str, Any]:
 
 
 def place_followed(shown: tuple[int, ...], story: Story) -> int:
-    """The place, among the shown classes, of the one whose score is worked out: the label's, where it is shown."""
+    """The place, among the shown classes, of the one whose score is explained: the label, if it is shown."""
     return next((shown.index(k) for k in story.truth if k in shown), 0)
 
 
 def before_and_after(story: Story, followed: int, names: tuple[str, ...]) -> dict[str, Any]:
-    """The probability of the label before training and after it; of the followed class where there is no label."""
+    """The probability of the label before and after training; of the followed class if there is no label."""
     k = story.truth[0] if story.truth else followed
     return {
         "name": names[k],
@@ -57,7 +57,7 @@ def before_and_after(story: Story, followed: int, names: tuple[str, ...]) -> dic
 
 
 def largest(products: np.ndarray) -> np.ndarray:
-    """Places in the flat array of those with the largest effect, the largest first."""
+    """Places in the flat array of the products with the largest absolute value, the largest first."""
     sizes = np.abs(products).ravel()
     at_least = np.partition(sizes, -TERMS)[-TERMS] if sizes.size > TERMS else 0.0
     places = np.flatnonzero(sizes >= at_least)
@@ -69,7 +69,7 @@ def truth_probability(seen: Look, story: Story) -> float:
 
 
 def _numbers(image: np.ndarray) -> dict[str, Any]:
-    """A cut-out of the image's first channel, where it has most to show."""
+    """A cut-out of the image's first channel, where the contrast is highest."""
     pixels = (image if image.ndim == 2 else image[..., 0]).astype(np.int64)
     contrast = (pixels - np.median(pixels)) ** 2 + 1e-9
     starts = []
@@ -108,7 +108,7 @@ def _moments(moments: list[Moment], names: tuple[str, ...]) -> list[dict[str, An
 
 
 def _moments_figure(moments: list[Moment], recorder: Recorder, story: Story, names: tuple[str, ...]) -> str:
-    """The label's probability over the epochs, and those of the classes that were ever most in its way."""
+    """The label's probability over the epochs, and those of the other classes that reached the highest values."""
     others = [place for place, k in enumerate(recorder.shown) if k not in story.truth]
     shown = np.array([moment.probabilities for moment in moments])
     rivals = sorted(others, key=lambda place: -shown[:, place].max())[:RIVALS]

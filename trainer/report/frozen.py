@@ -1,6 +1,6 @@
-"""How a linear layer on a frozen backbone learned: features in place of pixels, as values for the template.
+"""How a linear layer on a frozen backbone learned, with features in place of pixels, as values for the template.
 
-What a picture of weights says of pixels it cannot say of features; where they come from in the image is said instead.
+Weights of features cannot be shown as a picture, unlike weights of pixels. Maps show where in the image they count.
 """
 
 from dataclasses import dataclass
@@ -50,16 +50,16 @@ def learned_frozen(run: Run, recorder: Recorder, story: Story) -> dict[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class _Features:
-    """Those of the first image; all of shape (D,)."""
+    """The features of the first image; all of shape (D,)."""
 
     x: np.ndarray
-    """On the scale that the weights are for."""
+    """Scaled like the layer's input."""
     mean: np.ndarray
     scale: np.ndarray
 
     @classmethod
     def of(cls, story: Story, kept: FrozenClassifier | None = None) -> "_Features":
-        """As they were at first; of the kept classifier they are others where its backbone was tuned."""
+        """The features at the start, or those of the kept classifier, which differ if its backbone was fine-tuned."""
         if kept is None:
             return cls(story.pixels, story.mean, story.scale)
         x = kept.normalised(torch.from_numpy(story.image[None]))[0]
@@ -67,7 +67,7 @@ class _Features:
 
 
 def _sum(features: _Features, seen: Look, place: int) -> dict[str, Any]:
-    """One score as a sum: the products with the largest effect, the rest together, and the bias.
+    """One score as a sum: the largest products, the sum of the others, and the bias.
 
     Args:
         place: of the class among the shown ones.
@@ -95,7 +95,7 @@ def _sum(features: _Features, seen: Look, place: int) -> dict[str, Any]:
 
 
 def _step(story: Story, recorder: Recorder, names: tuple[str, ...]) -> dict[str, Any]:
-    """Scores before and after the step, of the label first, then of the classes that moved most."""
+    """Scores before and after the step: first those of the label, then of the classes that changed most."""
     before, after = story.random, story.step.after
     moved = np.abs(after.scores - before.scores)[list(recorder.shown)]
     place = place_followed(recorder.shown, story)
@@ -162,7 +162,7 @@ def _opposite(
 
 
 def _versus(story: Story, followed: int, names: tuple[str, ...]) -> dict[str, Any]:
-    """The image, twice the same: it is what the weights are for that changes."""
+    """The same image twice: only the weights change."""
     before, after = (
         image_tile(story.image, f"the image {when} training", SIDE, f"{when} training", note)
         for when, note in (("before", "the image"), ("after", "the same image"))

@@ -1,4 +1,4 @@
-"""Which validation images are shown behind which cell of the confusion matrix."""
+"""Which validation images are shown for which cell of the confusion matrix."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,9 @@ PER_CELL = 20
 def choose_images(
     labels: np.ndarray, probabilities: np.ndarray, cells: Sequence[tuple[int, int]], most: int
 ) -> dict[tuple[int, int], list[int]]:
-    """Rows of the images behind each cell: of mistakes those the model was surest of, of right answers the least sure.
+    """Rows of the images for each cell: the most confident mistakes, and the least confident right answers.
 
-    Where they are too many in all, every cell loses its last ones first.
+    If there are too many in all, every cell loses its last ones first.
 
     Args:
         labels: integers, shape (N,).

@@ -1,4 +1,4 @@
-"""Images with what the model said of them: the worst mistakes, the likely label errors, and where the scores came from.
+"""Images with their answers: the worst mistakes, the likely label errors, and maps of where the scores came from.
 
 All as values for the template.
 """
@@ -17,13 +17,13 @@ DOUBTS, FIRST = 24, 8
 MAX_NAME = 200
 """Characters of a file's path."""
 SIDE, FIRST_SIDE = 84, 132
-"""CSS pixels of an image; of one of the first, with its map."""
+"""CSS pixels of an image, and of one of the first images with its map."""
 NAMED = 3
-"""Classes that are listed with their probabilities, the most probable first; the labels beside."""
+"""Number of classes that are listed with their probabilities, in addition to the labels."""
 
 
 def mistakes_shown(run: Run, rows: np.ndarray) -> list[dict[str, Any]]:
-    """Validation images in this order, with maps of the answer and of the label where these can be drawn.
+    """Validation images in this order, with maps of the answer and of the label if the model has such maps.
 
     Args:
         rows: positions in validation.
@@ -52,7 +52,7 @@ def mistakes_shown(run: Run, rows: np.ndarray) -> list[dict[str, Any]]:
 
 
 def first_shown(run: Run) -> list[dict[str, Any]]:
-    """The first validation images with maps of their answers; none where no such maps can be drawn."""
+    """The first validation images with maps of their answers; empty if the model has no such maps."""
     part, names = run.splits.validation, run.splits.classes
     rows = np.arange(min(FIRST, len(part)))
     found = _places(run, rows)
@@ -70,7 +70,7 @@ def first_shown(run: Run) -> list[dict[str, Any]]:
 
 
 def doubts_shown(run: Run) -> list[dict[str, Any]]:
-    """The labels that are most surely contradicted, with their images."""
+    """The labels that are contradicted with the highest confidence, with their images."""
     found = []
     for doubt in run.hindsight.doubts[:DOUBTS]:
         part = run.splits.by_name[doubt.part]
@@ -102,7 +102,7 @@ def _truth(run: Run, row: int) -> list[int]:
 def _maps(
     run: Run, image: np.ndarray, found: Places, number: int, classes: list[int], truth: list[int]
 ) -> list[MappedTile]:
-    """One a class, all by one measure."""
+    """One map per class, all on the same scale."""
     parts = [found.parts(number, k) for k in classes]
     limit = max(float(np.abs(part).max()) for part in parts)
     names = run.splits.classes

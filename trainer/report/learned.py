@@ -1,4 +1,4 @@
-"""The first half of the page, how the model learned, as values and pictures for the template to put between words."""
+"""The first half of the page, how the model learned, as values and pictures for the template."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ from vouch.trainer.report.wording import short
 TILE = 112
 """CSS pixels; five fit side by side."""
 VARIANT = 96
-"""Likewise; six do."""
+"""CSS pixels; six fit side by side."""
 
 
 def learned(run: Run, recorder: Recorder, story: Story) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def learned(run: Run, recorder: Recorder, story: Story) -> dict[str, Any]:
 
 
 def _limit(weights: np.ndarray) -> float:
-    """The weight that gets full colour: larger than nearly all, so that a few large ones do not make the rest pale."""
+    """The weight that gets full colour: a high quantile, so that a few large weights do not make the others pale."""
     return float(np.quantile(np.abs(weights), 0.995)) if weights.size else 0.0
 
 
@@ -72,7 +72,7 @@ def _versus(story: Story, recorder: Recorder, names: tuple[str, ...]) -> dict[st
 
 
 def _product(story: Story, place: int, name: str) -> dict[str, Any]:
-    """One score as a sum: the products with the largest effect, the rest together, and what is added."""
+    """One score as a sum: the largest products, the sum of the others, and the remainder."""
     slopes = story.random.slopes[place]
     products = slopes * story.pixels
     terms = []
@@ -112,7 +112,7 @@ def _product(story: Story, place: int, name: str) -> dict[str, Any]:
 
 
 def _step(story: Story, recorder: Recorder, names: tuple[str, ...]) -> dict[str, Any]:
-    """Weights before, the step, weights after, for a few classes: the label's first, then those that moved most."""
+    """Weights before, the step, weights after, for a few classes: the label first, then those that changed most."""
     before, after = (averaged(torch.from_numpy(seen.slopes)) for seen in (story.random, story.step.after))
     moved = after - before
     limit, moved_limit = _limit(np.concatenate([before, after])), _limit(moved)
@@ -142,7 +142,7 @@ def _step(story: Story, recorder: Recorder, names: tuple[str, ...]) -> dict[str,
 
 
 def _layers(recorder: Recorder, story: Story, names: tuple[str, ...]) -> dict[str, Any] | None:
-    """The first layer's pictures, one strip an epoch."""
+    """The first layer's pictures, one strip per epoch."""
     rows = [(epoch, pictures.numpy()) for epoch, pictures in recorder.pictured]
     count, height, width = rows[0][1].shape
     if count == 0:
@@ -170,7 +170,7 @@ def _layers(recorder: Recorder, story: Story, names: tuple[str, ...]) -> dict[st
 
 
 def _opposite(experiment: Opposite | None, names: tuple[str, ...]) -> dict[str, Any]:
-    assert experiment is not None, "of a backbone there is another story"
+    assert experiment is not None, "a backbone has another experiment"
     tiles = [
         image_tile(
             frame.image,

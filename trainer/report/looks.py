@@ -1,7 +1,7 @@
-"""How a network looks at one image, in numbers: what it multiplies each pixel by, and the scores that come of it.
+"""How a network answers one image, in numbers: by what it multiplies each pixel, and the resulting scores.
 
-A network of layers with bends is, around one image, a multiplication too: its score is the sum of pixel times slope,
-and a remainder. For a single layer the slopes are the weights themselves and the remainder is the bias.
+Near one image, a network with several layers is a multiplication too: its score is the sum of pixel times slope, plus a
+remainder. For a single layer the slopes are the weights themselves, and the remainder is the bias.
 """
 
 from dataclasses import dataclass
@@ -18,27 +18,27 @@ from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.learn.networks import Linear as SingleLayer
 
 MAX_SHOWN = 10
-"""Classes that get a picture of their own; ten fit side by side on a phone."""
+"""The most classes with a picture of their own; ten fit side by side on a phone."""
 MAX_TEMPLATES = 16
-"""Pictures of the first layer."""
+"""The most pictures of the first layer."""
 PICTURE_SIDE = 56
-"""Recorded templates are averaged down to at most this many pixels a side."""
+"""Recorded templates are averaged down to at most this many pixels per side."""
 
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """What one image comes to with the weights as they are."""
+    """The answer to one image with the current weights."""
 
     scores: np.ndarray
     """float32, shape (K,)."""
     probabilities: np.ndarray
-    """float32, shape (K,): softmax of the scores; with several labels an image, the sigmoid of each."""
+    """float32, shape (K,): softmax of the scores; multi-label: the sigmoid of each."""
     loss: float
-    """Of this image alone, without label smoothing."""
+    """Of only this image, without label smoothing."""
     slopes: np.ndarray
     """float32, shape (S, C, H, W): what each pixel of the normalised image is multiplied by, for S shown classes."""
     remainders: np.ndarray
-    """float32, shape (S,): score less the sum of pixel times slope; for a single layer its bias."""
+    """float32, shape (S,): score minus the sum of pixel times slope; for a single layer its bias."""
 
 
 def look(model: Classifier, image: Tensor, label: Tensor, shown: tuple[int, ...], loss: Loss) -> Look:
@@ -47,7 +47,7 @@ def look(model: Classifier, image: Tensor, label: Tensor, shown: tuple[int, ...]
     Args:
         image: uint8, shape (1, H, W) or (1, H, W, C).
         label: int64 of shape (1,), or bool of shape (1, K).
-        shown: classes to give slopes for.
+        shown: classes whose slopes are computed.
     """
     model.eval()
     x = model.normalised(image).requires_grad_()
@@ -66,16 +66,16 @@ def look(model: Classifier, image: Tensor, label: Tensor, shown: tuple[int, ...]
 
 
 def probabilities_of(scores: Tensor, several: bool) -> Tensor:
-    """Shape (N, K), as the scores.
+    """Probabilities of scores, shape (N, K).
 
     Args:
-        several: whether an image may have several labels, each with a probability of its own.
+        several: whether an image may have several labels, each with its own probability.
     """
     return scores.sigmoid() if several else scores.softmax(dim=1)
 
 
 def shown_classes(classes: int, wanted: tuple[int, ...], several: bool) -> tuple[int, ...]:
-    """Classes that the story shows pictures of, ascending: all where they are few, else the wanted and the first ones.
+    """The classes with pictures in the story, ascending: all if they are few, otherwise the wanted and the first ones.
 
     With two classes and one output there is one set of weights: that of the second class.
     """
@@ -89,11 +89,11 @@ def shown_classes(classes: int, wanted: tuple[int, ...], several: bool) -> tuple
 def templates(model: Classifier, image_shape: tuple[int, ...], shown: tuple[int, ...]) -> np.ndarray:
     """The weights of the first layer as pictures, averaged over the channels.
 
-    A single layer gives one for each shown class, a layer of units one for each of the first units, a layer of
-    convolutions its first filters.
+    A single layer gives one picture per shown class, a hidden layer one for each of the first units, a convolution one
+    for each of the first filters.
 
     Returns:
-        float32, shape (M, h, w), h and w at most 56; M is 0 where the first layer is of another kind, or a backbone's.
+        float32, shape (M, h, w), h and w at most 56; M is 0 for other first layers, and for a backbone.
     """
     for layer in [] if isinstance(model, FrozenClassifier) else model.network.modules():
         if isinstance(layer, SingleLayer):
@@ -107,7 +107,7 @@ def templates(model: Classifier, image_shape: tuple[int, ...], shown: tuple[int,
 
 
 def averaged(weights: Tensor) -> np.ndarray:
-    """Weights as pictures: the mean over the channels, and over neighbours where there are more than can be seen.
+    """Weights as pictures: the mean over the channels, and over neighbours if the picture would be too large.
 
     Args:
         weights: floats, shape (M, C, H, W).
@@ -126,4 +126,4 @@ def averaged(weights: Tensor) -> np.ndarray:
 
 def _as_images(weights: Tensor, image_shape: tuple[int, ...]) -> Tensor:
     height, width = image_shape[:2]
-    return weights.reshape(len(weights), -1, height, width)  # a flattened image is its channels one after the other
+    return weights.reshape(len(weights), -1, height, width)  # a flattened image has one channel after the other

@@ -1,4 +1,4 @@
-"""The second half of the page, how good the model is, as values that the template puts between its words."""
+"""The second half of the page, how good the model is, as values for the template."""
 
 from math import sqrt
 from typing import Any
@@ -23,7 +23,7 @@ from vouch.trainer.report.recorder import Recorder
 from vouch.trainer.report.wording import short
 
 WHOLE_MATRIX = 20
-"""Up to this many classes the confusion matrix is a table; beyond, a picture and the most confused pairs."""
+"""Up to this many classes the confusion matrix is a table; with more, a picture and the most confused pairs."""
 PAIRS = 10
 GALLERY_PAIRS = 40
 MISTAKES = 12
@@ -31,11 +31,11 @@ LISTED_CLASSES = 60
 PLOTTED_EPOCHS = 400
 HEAT_SIDE = 100
 WINDOW, PHOTO_WINDOW = 56, 88
-"""CSS pixels of an image behind a cell of the confusion matrix; of a photograph."""
+"""CSS pixels of an image for a cell of the confusion matrix, and of a photograph."""
 
 
 def measured(run: Run, recorder: Recorder) -> dict[str, Any]:
-    """What the template needs for the practitioner's half, the gallery aside."""
+    """What the template needs for the second half, except the gallery."""
     labels, probabilities, names = run.splits.validation.labels, run.exam.probabilities, run.splits.classes
     mistakes = worst_mistakes(labels, probabilities, run.exam.thresholds)
     certainty = reliability(labels, probabilities)
@@ -58,8 +58,8 @@ def measured(run: Run, recorder: Recorder) -> dict[str, Any]:
 
 
 def gallery(run: Run, most_images: int) -> dict[str, Any] | None:
-    """The sheet of thumbnails behind the confusion matrix, and for each cell the numbers of its own with what the
-    model said and their names; None for a model that has no such matrix.
+    """The sheet of thumbnails for the confusion matrix, and for each cell the numbers of its images with probabilities
+    and names; None for a model without such a matrix.
 
     Args:
         run: a finished training.
@@ -148,7 +148,7 @@ def _confusion(run: Run) -> dict[str, Any]:
 
 
 def _matrix(pairs: list[Pair], images: list[int]) -> list[list[dict[str, Any]]]:
-    """Rows of cells: count, and how strongly it is coloured, 0 to 1."""
+    """Rows of cells: count, and strength of its colour, 0 to 1."""
     counts = {(pair.truth, pair.answer): pair.count for pair in pairs}
     most_wrong = max((pair.count for pair in pairs if pair.truth != pair.answer), default=1)
     classes = range(len(images))
@@ -166,7 +166,7 @@ def _matrix(pairs: list[Pair], images: list[int]) -> list[list[dict[str, Any]]]:
 
 
 def _heat(pairs: list[Pair], classes: int) -> Tile:
-    """The whole matrix as a picture, several classes a pixel where they are many; the right answers are left out."""
+    """The whole matrix as a picture, with several classes per pixel if there are many; without right answers."""
     side = min(classes, HEAT_SIDE)
     counts = np.zeros((side, side))
     for pair in pairs:
@@ -182,7 +182,7 @@ def _learning(run: Run) -> str | None:
 
 
 def _classes(scores: list[ClassScore], names: tuple[str, ...]) -> list[dict[str, Any]]:
-    """One row a class; of very many, those with the lowest F1."""
+    """One row per class; with very many, those with the lowest F1."""
     rows = [{"name": name, "score": score} for name, score in zip(names, scores, strict=True)]
     if len(rows) <= LISTED_CLASSES:
         return rows

@@ -1,4 +1,4 @@
-"""The three sentences of advice, made from a finished run."""
+"""The three sentences of advice for a finished run."""
 
 from dataclasses import dataclass
 from math import isnan
@@ -37,23 +37,23 @@ BIGGER = {
 
 @dataclass(frozen=True)
 class NextSteps:
-    """A sentence each."""
+    """One sentence each."""
 
     images: str
-    """Of which class more images are needed."""
+    """Which class needs more images."""
     labels: str
-    """Which labels to look at; it may name a file."""
+    """Which labels to check; it may name a file."""
     model: str
     """Whether more images or a bigger model would help."""
 
     @property
     def sentences(self) -> tuple[str, str, str]:
-        """All three, without their full stops."""
+        """All three, without full stops."""
         return self.images, self.labels, self.model
 
 
 def next_steps(run: Run) -> NextSteps:
-    """What follows from the numbers of a finished run."""
+    """The advice for a finished run."""
     names = run.splits.classes
     learned = images_of_each(run.splits.fit.labels, len(names)).tolist()
     found = [
@@ -80,7 +80,7 @@ def next_steps(run: Run) -> NextSteps:
 
 
 def scores_of(run: Run) -> list[ClassScore]:
-    """How each class or label fared on validation."""
+    """The score of each class or label on validation."""
     labels, probabilities, classes = run.splits.validation.labels, run.exam.probabilities, len(run.splits.classes)
     if run.exam.thresholds:
         return label_scores(labels, decide(probabilities, run.exam.thresholds))
@@ -95,7 +95,7 @@ def in_words(run: Run, doubt: Doubt) -> str:
 
 
 def labels_of(run: Run, doubt: Doubt) -> tuple[str, str]:
-    """What the label says and what the answer says; of several labels, `bird` against `not bird`."""
+    """The label and the answer in words; multi-label: `bird` and `not bird`."""
     names = run.splits.classes
     if not run.several:
         return names[doubt.label], names[doubt.answer]
@@ -104,7 +104,7 @@ def labels_of(run: Run, doubt: Doubt) -> tuple[str, str]:
 
 
 def bigger(run: Run) -> str | None:
-    """The flags of a bigger model than this one; None where there is none."""
+    """The flags for a bigger model than this one; None if there is none."""
     if isinstance(run.classifier, FrozenClassifier):
         facts = run.classifier.backbone.facts
         can_be_tuned = facts.name == "lite0" and not facts.fine_tuned
@@ -115,6 +115,6 @@ def bigger(run: Run) -> str | None:
 
 
 def backbone(run: Run) -> str | None:
-    """The flag of a backbone, where it would be what Vouch chooses for so few photographs and was not taken."""
+    """The flag for a backbone, if Vouch would choose one for so few photographs but none was used."""
     few = len(run.splits.fit) < FEW_PHOTOS and run.recipe.preset == "photos"
     return "--backbone lite0" if few and not isinstance(run.classifier, FrozenClassifier) else None

@@ -1,7 +1,7 @@
-"""What the reader needs to change one weight of the last layer and see the scores change: as values for the script.
+"""Data for the script with which readers change one weight of the last layer and see the scores change.
 
-The last layer is a sum: each input times its weight, added up, and a bias. The inputs of a single layer are the
-pixels; of other models they are the features that the layers before it found.
+The last layer is a sum: each input times its weight, plus a bias. The inputs of a single layer are the pixels; those of
+other models are the features that the layers before it compute.
 """
 
 import base64
@@ -23,39 +23,40 @@ from vouch.trainer.report.wording import short
 
 MOST_IMAGES, MOST_CLASSES = 3, 12
 WHOLE_GRID = 1024
-"""Pixels of an image that is shown with all of its weights; of more, and of features, only some are shown."""
+"""Images with up to this many pixels are shown with all weights; otherwise only some weights are shown."""
 SOME, SOME_COLUMNS = 64, 8
-"""So many of them: those with the largest effect on the scores; the others stay one number."""
+"""Number of shown inputs, those with the largest effect on the scores, and of columns; the others are one number."""
 CHANGES = 100
-"""Steps of the slider to each side."""
+"""Steps of the slider in each direction."""
 SIDE = 64
 """CSS pixels of an image to choose."""
 
 
 @dataclass(frozen=True, eq=False)
 class LastLayer:
-    """What a model's last layer multiplies for some images, and by what."""
+    """The inputs, weights and biases of a model's last layer for some images."""
 
     inputs: np.ndarray
     """float32, shape (N, D)."""
     weights: np.ndarray
-    """float32, shape (K, D); of two classes with one score the first has weights of 0."""
+    """float32, shape (K, D); with two classes and one score, the first has weights of 0."""
     biases: np.ndarray
     """float32, shape (K,)."""
 
     @property
     def scores(self) -> np.ndarray:
-        """float64, shape (N, K): before they are divided by the temperature."""
+        """float64, shape (N, K), before division by the temperature."""
         found: np.ndarray = self.inputs.astype(np.float64) @ self.weights.T + self.biases
         return found
 
 
 @torch.no_grad()
 def last_layer(classifier: Classifier, images: np.ndarray) -> LastLayer:
-    """
+    """The last layer of a classifier, with its inputs for these images.
+
     Args:
         classifier: fitted, on the CPU, in evaluation mode.
-        images: uint8, shape (N, H, W) or (N, H, W, C): a few.
+        images: uint8, shape (N, H, W) or (N, H, W, C): only a few.
     """
     inputs, last = classifier.normalised(torch.from_numpy(images)), classifier.network
     if isinstance(last, nn.Sequential):
@@ -72,7 +73,7 @@ def one_weight(run: Run) -> dict[str, Any]:
     part, names = run.splits.validation, run.splits.classes
     rows = chosen_rows(run.exam.probabilities, run.several)
     images = part.images[rows]
-    with one_thread():  # a few images are answered
+    with one_thread():  # only a few images are answered
         layer = last_layer(run.classifier, images)
     classes = _classes(layer.scores, part.labels[rows])
     shown = _Shown.of(run, layer, classes)
@@ -114,7 +115,7 @@ def one_weight(run: Run) -> dict[str, Any]:
 
 
 def chosen_rows(probabilities: np.ndarray, several: bool) -> np.ndarray:
-    """Rows of the validation images to look at: the one that the model is least sure of, and the first ones.
+    """Rows of the validation images to show: the one with the least confident answer, and the first ones.
 
     Args:
         probabilities: shape (N, K).
@@ -125,7 +126,7 @@ def chosen_rows(probabilities: np.ndarray, several: bool) -> np.ndarray:
 
 
 def _classes(scores: np.ndarray, labels: np.ndarray) -> list[int]:
-    """Those that are shown: all where they are few, else the most probable of each image and its labels."""
+    """The shown classes: all if they are few, otherwise the most probable ones and the labels of each image."""
     count = scores.shape[1]
     if count <= MOST_CLASSES:
         return list(range(count))
@@ -136,13 +137,13 @@ def _classes(scores: np.ndarray, labels: np.ndarray) -> list[int]:
 
 @dataclass(frozen=True, eq=False)
 class _Shown:
-    """The inputs whose weights can be changed, and how they lie in the picture."""
+    """The inputs whose weights can be changed, and their layout."""
 
     inputs: np.ndarray
     """Their places in the last layer."""
     columns: int
     names: list[str] | None
-    """Of each; None where they are all pixels of a grey image."""
+    """Names of the inputs; None if they are all pixels of a grey image."""
     pixels: bool
 
     @classmethod
@@ -158,7 +159,7 @@ class _Shown:
 
 
 def _pixel_name(place: int, shape: tuple[int, ...]) -> str:
-    """Where a number of a flattened image lies: a flattened image is its channels one after the other."""
+    """The place of a number of a flattened image, which has one channel after the other."""
     channel, row, column = np.unravel_index(place, (shape[2] if len(shape) == 3 else 1, *shape[:2]))
     return f"row {row + 1}, column {column + 1}" + (f", channel {channel + 1}" if len(shape) == 3 else "")
 
@@ -170,7 +171,7 @@ def _is_true(label: np.ndarray, k: int) -> bool:
 def _images(
     run: Run, layer: LastLayer, classes: list[int], inputs: np.ndarray, true: list[list[int]]
 ) -> list[dict[str, Any]]:
-    """Of each image its inputs, what the inputs that are not shown give each class, and the other classes' share."""
+    """For each image: its inputs, the part of each class's score from hidden inputs, and the hidden classes' share."""
     scores = layer.scores
     known = layer.inputs[:, inputs].astype(np.float64) @ layer.weights[classes][:, inputs].T + layer.biases[classes]
     others = np.delete(scores, classes, axis=1) / run.exam.calibration.temperature
@@ -186,7 +187,7 @@ def _images(
 
 
 def _step(layer: LastLayer) -> float:
-    """By how much one step of the slider changes a weight: the whole way is enough to change any image's answer."""
+    """The change of a weight per step of the slider; its full range is enough to change any image's answer."""
     best = np.sort(layer.scores, axis=1)
     needed = (best[:, -1] - best[:, -2]) / np.abs(layer.inputs).max(axis=1).clip(min=1e-6)
     least = max(float(needed.max()), _limit(layer.weights)) / CHANGES
@@ -195,10 +196,10 @@ def _step(layer: LastLayer) -> float:
 
 
 def _limit(values: np.ndarray) -> float:
-    """What gets full colour: larger than nearly all."""
+    """The value that gets full colour: a high quantile."""
     return float(np.quantile(np.abs(values), 0.995)) or 1.0
 
 
 def _packed(values: np.ndarray) -> str:
-    """Exactly these float32 numbers, for a script to read."""
+    """Exactly these float32 numbers, in base64 for a script."""
     return base64.b64encode(values.astype("<f4").tobytes()).decode()

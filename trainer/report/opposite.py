@@ -1,6 +1,6 @@
-"""The opposite of training: the weights stay, the image is changed by gradient descent until it is called a class.
+"""The opposite of training: the weights stay, and gradient descent changes the image until the answer is a given class.
 
-Nothing is learned by it; it shows what a network takes for a sign of that class.
+Nothing is learned; it shows which patterns a network uses to recognise that class.
 """
 
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from vouch.trainer.learn.networks import Classifier
 from vouch.trainer.report.looks import probabilities_of
 
 LARGEST_CHANGE, FASTEST_CHANGE = 4.0, 16.0
-"""Grey levels of 255, of the pixel that matters most, in one step: of small images, and at most of large ones."""
+"""Change of the most important pixel per step, in grey levels of 255: for small images, and the most for large ones."""
 MAX_CHANGES, MIN_CHANGES = 250, 30
 WORK = 9_000_000
-"""Numbers of pixels that are gone through in all: images with more than 36,000 of them get fewer and larger changes."""
+"""Pixel values processed in all: images with more than 36,000 of them get fewer and larger changes."""
 SURE = 0.99
 MAX_FRAMES = 10
 
@@ -27,7 +27,7 @@ class Frame:
     """The image after some changes."""
 
     change: int
-    """How many steps were made; 0 is the blank image."""
+    """Number of steps made; 0 is the blank image."""
     image: np.ndarray
     """uint8, shape (H, W) or (H, W, C)."""
     probability: float
@@ -37,39 +37,39 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Opposite:
-    """How a blank image was changed until the model called it something."""
+    """How a blank image was changed until the answer was the wanted class."""
 
     wanted: int
     frames: tuple[Frame, ...]
-    """Some of the way, first and last included."""
+    """Some of the images, including the first and the last."""
     course: tuple[float, ...]
     """The wanted class's probability after each change, the blank image first."""
     called_after: int | None
-    """Changes after which it first was the answer; None where it never was."""
+    """Number of changes after which it first was the answer; None if it never was."""
     most: int
-    """Changes after which it is given up."""
+    """Limit for the number of changes."""
     largest: float
-    """Grey levels by which a change moved the pixel that matters most."""
+    """Change of the most important pixel in one step, in grey levels."""
 
     @property
     def sure(self) -> bool:
-        """Whether the model ended at least 99 % sure."""
+        """Whether the final probability is at least 99 %."""
         return self.frames[-1].probability >= SURE
 
 
 def wanted_class(classes: tuple[str, ...]) -> int:
-    """The class that a blank image is made into: a 3, where there is one, else the fourth, else the last."""
+    """The target class for the blank image: 3, if there is one, otherwise the fourth, otherwise the last."""
     return classes.index("3") if "3" in classes else min(3, len(classes) - 1)
 
 
 def opposite_experiment(model: Classifier, image_shape: tuple[int, ...], wanted: int, several: bool) -> Opposite:
-    """Changes a black image step by step towards a class, with the model as it is.
+    """Changes a black image step by step towards a class; the model stays unchanged.
 
-    The answers are those to the image rounded to whole grey levels, as it could be stored and sent.
+    The answers are for the image rounded to whole grey levels, as it could be stored and sent.
 
     Args:
         image_shape: (H, W) or (H, W, C).
-        several: whether the model gives each label a probability of its own.
+        several: whether the model is multi-label.
     """
     model.eval()
     image = torch.zeros(1, *image_shape)
@@ -102,7 +102,7 @@ def _is_called(frame: Frame, wanted: int, several: bool) -> bool:
 
 
 def _look(model: Classifier, image: Tensor, wanted: int, change: int, several: bool) -> tuple[Frame, Tensor]:
-    """The answer to the image in whole grey levels, and there the slope of the loss for each pixel."""
+    """The answer to the image in whole grey levels, and the gradient of the loss for its pixels."""
     pixels = image.round().requires_grad_()
     scores = model(pixels)
     if several:

@@ -1,6 +1,6 @@
-"""What the answers to the validation split come to, from the one set of probabilities that there is. Arrays alone.
+"""Counts and scores of the answers to the validation split. Works on arrays only.
 
-Counts are kept by pairs that occur, not as a square: of 10,000 classes that would be 10^8 numbers, nearly all 0.
+Counts are kept only for pairs that occur, not as a matrix: for 10,000 classes that would be 10^8 numbers, nearly all 0.
 """
 
 from collections.abc import Sequence
@@ -24,23 +24,23 @@ class Pair:
 
 @dataclass(frozen=True)
 class ClassScore:
-    """How one class, or label, fared."""
+    """The score of one class or label."""
 
     images: int
-    """That are of it."""
+    """Images with this label."""
     answered: int
-    """That were said to be of it."""
+    """Images with this answer."""
     right: int
-    """Both."""
+    """Images with this label and this answer."""
 
     @property
     def precision(self) -> float | None:
-        """Of those said to be of it, the share that is; None where it was never said."""
+        """The share of right ones among its answers; None if it was never answered."""
         return self.right / self.answered if self.answered else None
 
     @property
     def recall(self) -> float | None:
-        """Of those that are of it, the share that was found; None where there are none."""
+        """The share of right answers among its images; None if there are none."""
         return self.right / self.images if self.images else None
 
     @property
@@ -50,27 +50,27 @@ class ClassScore:
 
     @property
     def f1(self) -> float | None:
-        """Harmonic mean of the two; None where neither an image nor an answer is of it."""
+        """Harmonic mean of precision and recall; None without images and answers."""
         both = self.images + self.answered
         return 2 * self.right / both if both else None
 
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Answers by how sure the model was of them."""
+    """Answers by their probability."""
 
     counts: np.ndarray
     """int64, shape (15,): answers in each of the equally wide bins from 0 to 1."""
     confidence: np.ndarray
-    """float64, shape (15,): mean probability in the bin; NaN where it is empty."""
+    """float64, shape (15,): mean probability in the bin; NaN if it is empty."""
     accuracy: np.ndarray
-    """float64, shape (15,): share that was right; NaN likewise."""
+    """float64, shape (15,): share of right answers in the bin; NaN if it is empty."""
     error: float
     """Expected calibration error: the mean distance of the two, weighted by the counts."""
 
 
 def pairs_of(labels: np.ndarray, answers: np.ndarray, classes: int) -> list[Pair]:
-    """How often which class got which answer, most often first; pairs that never occur are left out.
+    """How often each class got each answer, the most frequent first; pairs that never occur are left out.
 
     Args:
         labels: integers, shape (N,).
@@ -83,7 +83,7 @@ def pairs_of(labels: np.ndarray, answers: np.ndarray, classes: int) -> list[Pair
 
 
 def class_scores(labels: np.ndarray, answers: np.ndarray, classes: int) -> list[ClassScore]:
-    """One for each class of a single-label model. Arguments as for `pairs_of`."""
+    """The score of each class of a single-label model. Arguments as `pairs_of`."""
     images = np.bincount(labels, minlength=classes)
     answered = np.bincount(answers, minlength=classes)
     right = np.bincount(labels[labels == answers], minlength=classes)
@@ -91,7 +91,7 @@ def class_scores(labels: np.ndarray, answers: np.ndarray, classes: int) -> list[
 
 
 def label_scores(labels: np.ndarray, answers: np.ndarray) -> list[ClassScore]:
-    """One for each label of a multi-label model.
+    """The score of each label of a multi-label model.
 
     Args:
         labels: bool, shape (N, K).
@@ -104,13 +104,13 @@ def label_scores(labels: np.ndarray, answers: np.ndarray) -> list[ClassScore]:
 def worst_mistakes(
     labels: np.ndarray, probabilities: np.ndarray, thresholds: Sequence[float] | None = None
 ) -> np.ndarray:
-    """Rows of all wrong answers, those first of which the model was surest.
+    """Rows of all wrong answers, the most confident first.
 
     Args:
-        labels: integers, shape (N,), or bool, shape (N, K): then it is the wrongly answered label's probability that
-            was farthest from the truth that counts.
+        labels: integers, shape (N,); multi-label: bool, shape (N, K), ordered by the wrong label's probability that is
+            farthest from the truth.
         probabilities: floats, shape (N, K).
-        thresholds: K of them, where labels are bool.
+        thresholds: K of them, if labels are bool.
     """
     if thresholds is not None:
         mistaken = decide(probabilities, thresholds) != labels
@@ -124,7 +124,7 @@ def worst_mistakes(
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray) -> Reliability:
-    """How often answers of which probability are right. Arguments as for `certainty`."""
+    """Accuracy by the probability of answers. Arguments as `worst_mistakes`."""
     confidence, right = (some.ravel() for some in confidence_and_right(probabilities, labels))
     bins = bins_of(confidence)
     counts = np.bincount(bins, minlength=BINS)

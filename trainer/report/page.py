@@ -1,4 +1,4 @@
-"""The page: the story and the measurements, put into one HTML file that needs nothing else."""
+"""The page: the story and the measurements, in one self-contained HTML file."""
 
 from dataclasses import replace
 from functools import cache
@@ -28,11 +28,11 @@ from vouch.trainer.report.tables import tables
 from vouch.trainer.report.wording import count, listed, seconds, sentence, share, short, signed, speed
 
 MAX_BYTES = 3_000_000
-"""Every picture has a bound of its own; what is left of this is for the images behind the confusion matrix."""
+"""Every other picture has its own limit; the rest of this is for the images of the confusion matrix."""
 MAX_CLASS_NAME = 100
 """Characters that are shown of a class's name."""
 GALLERY_SIZES = (1200, 600, 300, 150, 0)
-"""Images in the confusion matrix's cells; fewer where the page would be too large."""
+"""Number of images in the confusion matrix's cells; fewer if the page would be too large."""
 TEMPLATES = Path(__file__).parent / "template"
 KINDS = {
     "backbone": "A linear layer on a frozen backbone",
@@ -55,7 +55,7 @@ VARIATIONS = {
 }
 """A setting of the variants -> what it does."""
 FEW_CLASSES = 4
-"""So few have room for their names in one line above the confusion matrix, on a phone too."""
+"""Up to this many class names fit into one line above the confusion matrix, even on a phone."""
 
 
 def report_html(run: Run, recorder: Recorder) -> bytes:
@@ -63,10 +63,10 @@ def report_html(run: Run, recorder: Recorder) -> bytes:
 
     Args:
         run: a finished training.
-        recorder: has watched all of its steps.
+        recorder: has recorded all of its steps.
 
     Raises:
-        TrainError: it cannot be made that small.
+        TrainError: the report is too large.
     """
     run = _with_short_names(run)
     story = tell(recorder, run.classifier, run.splits, run.recipe.augment)
@@ -83,13 +83,13 @@ def report_html(run: Run, recorder: Recorder) -> bytes:
         if len(content) < MAX_BYTES:
             return content
     raise TrainError(
-        f"the report takes {len(content):,} bytes without any image of the confusion matrix; expected less than "
+        f"the report has {len(content):,} bytes even without images in the confusion matrix; expected less than "
         f"{MAX_BYTES:,}, so this is a bug: nothing is published"
     )
 
 
 def _with_short_names(run: Run) -> Run:
-    """Names of classes stand in hundreds of places, and may have a thousand letters."""
+    """Shortens class names, which occur in hundreds of places and may have a thousand characters."""
     names = tuple(short(name, MAX_CLASS_NAME) for name in run.splits.classes)
     return replace(run, splits=replace(run.splits, classes=names))
 
@@ -112,7 +112,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _words(run: Run, story: Story) -> dict[str, Any]:
-    """Small facts that the templates' sentences are made with."""
+    """Facts for the sentences of the templates."""
     single_layer = isinstance(run.classifier.network, SingleLayer)
     image = story.image
     channels = CHANNELS.get(image.shape[-1], ()) if image.ndim == 3 else ()
@@ -145,14 +145,14 @@ def _words(run: Run, story: Story) -> dict[str, Any]:
 
 
 def _variations(by: Augmentation) -> str:
-    """What is done to an image to make a variant of it, in words."""
+    """How variants of an image are made, in words."""
     done = [word for name, word in VARIATIONS.items() if getattr(by, name)]
     done += [f"cut to {share(by.crop, 0)} of its sides"] if by.crop < 1 else []
     return f"{listed(done) or 'left as it is'}, a little and at random"
 
 
 def _interval(run: Run) -> dict[str, str]:
-    """Where the interval lies on a line from a round number below it to 100 %, as CSS percentages."""
+    """The interval on a line from a round number below it to 100 %, as CSS percentages."""
     start = max(share for share in (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.995) if share <= run.claim.low)
     place = [100 * (share - start) / (1 - start) for share in (run.claim.low, run.claim.accuracy, run.claim.high)]
     return {
@@ -164,7 +164,7 @@ def _interval(run: Run) -> dict[str, str]:
 
 
 def _honesty(run: Run) -> dict[str, Any]:
-    """What speaks against the model, and what its numbers are to be held against."""
+    """Warnings, the baseline, and the calibration error."""
     return {
         "caveats": caveats(run.exam.claim, run.exam.calibration, run.splits.classes),
         "no_better_than_chance": no_better_than_chance(run.exam.claim),

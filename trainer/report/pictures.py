@@ -1,6 +1,6 @@
-"""Arrays as pictures inside the page: images as they are, and weights in two colours.
+"""Arrays as pictures in the page: images unchanged, and weights in two colours.
 
-Weights are drawn with transparency, so that 0 is the colour of the page, be it light or dark.
+Weights are drawn with transparency, so that 0 has the colour of the page, light or dark.
 """
 
 from collections.abc import Iterable
@@ -15,18 +15,18 @@ from vouch.trainer.report.encoding import MAX_PHOTO_BYTES, SMALL_SIDE, jpeg_uri,
 LARGEST_SIDE = 224
 WEIGHTS_SIDE = 64
 THUMBNAIL_SIDE, PHOTO_THUMBNAIL_SIDE = 40, 72
-"""Pixels of a thumbnail's longer side; of a photograph's, where fewer would hide what it shows."""
+"""Pixels of a thumbnail's longer side; photographs need more to be recognisable."""
 FOR, AGAINST = (224, 96, 0), (36, 112, 220)
-"""Colours of positive and negative weights: orange and blue, told apart with any kind of colour vision."""
+"""Colours of positive and negative weights: orange and blue, distinguishable with any kind of colour vision."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A picture with its place on the page."""
+    """A picture with its size and captions."""
 
     uri: str
     alt: str
-    """What it shows, for who cannot see it."""
+    """Alternative text."""
     width: int
     """CSS pixels."""
     height: int
@@ -35,33 +35,34 @@ class Tile:
 
 
 def image_tile(image: np.ndarray, alt: str, side: int, caption: str = "", note: str = "") -> Tile:
-    """An image as `image_uri` takes it, about this many CSS pixels a side."""
+    """An image as `image_uri` takes it, about this many CSS pixels per side."""
     width, height = shown_size(image.shape[0], image.shape[1], side)
     return Tile(image_uri(image, min(LARGEST_SIDE, 2 * side)), alt, width, height, caption, note)
 
 
 def weights_tile(weights: np.ndarray, limit: float, alt: str, side: int, caption: str = "", note: str = "") -> Tile:
-    """Weights as `weights_uri` takes them, about this many CSS pixels a side."""
+    """Weights as `weights_uri` takes them, about this many CSS pixels per side."""
     width, height = shown_size(weights.shape[0], weights.shape[1], side)
     return Tile(weights_uri(weights, limit), alt, width, height, caption, note)
 
 
 @dataclass(frozen=True)
 class MappedTile:
-    """An image with a map of where a score came from laid over it."""
+    """An image with a map of where a score came from over it."""
 
     image: Tile
     heat: str
-    """The map's URI, stretched over the image by whoever shows it."""
+    """The map's URI; the page stretches it over the image."""
 
 
 def mapped_tile(image: np.ndarray, parts: np.ndarray, limit: float, side: int, words: tuple[str, str]) -> MappedTile:
-    """
+    """An image with a map.
+
     Args:
         image: as `image_uri` takes it.
-        parts: how much each place speaks for or against a class, shape (h, w).
-        limit: the absolute value that has full colour.
-        side: about so many CSS pixels.
+        parts: how much each place contributes to a class, shape (h, w).
+        limit: the absolute value that gets full colour.
+        side: about this many CSS pixels.
         words: caption and note.
     """
     width, height = shown_size(image.shape[0], image.shape[1], side)
@@ -70,27 +71,27 @@ def mapped_tile(image: np.ndarray, parts: np.ndarray, limit: float, side: int, w
 
 
 def image_uri(image: np.ndarray, largest_side: int = LARGEST_SIDE) -> str:
-    """An image as it is, made smaller where it is larger than this; a photograph takes at most 16 kB.
+    """An image, reduced if it is larger than this; a photograph takes at most 16 kB.
 
     Args:
-        image: uint8, shape (H, W) or (H, W, C): one channel is grey, of two the mean is shown, of four the first
-            three.
+        image: uint8, shape (H, W) or (H, W, C): one channel is grey, of two channels the mean is shown, of four the
+            first three.
     """
     picture = _fitted(_visible(image), largest_side)
     return jpeg_uri(picture, MAX_PHOTO_BYTES) if is_photograph(image.shape) else png_uri(picture)
 
 
 def is_photograph(shape: tuple[int, ...]) -> bool:
-    """Whether images of this shape, (H, W) or (H, W, C), are too large for single pixels to matter."""
+    """Whether images of this shape, (H, W) or (H, W, C), are so large that single pixels do not matter."""
     return max(shape[:2]) > SMALL_SIDE
 
 
 def weights_uri(weights: np.ndarray, limit: float) -> str:
-    """Weights as a picture: orange for positive, blue for negative, nothing for 0.
+    """Weights as a picture: orange for positive, blue for negative, transparent for 0.
 
     Args:
         weights: floats, shape (H, W).
-        limit: the absolute value that has full colour.
+        limit: the absolute value that gets full colour.
     """
     levels = np.zeros(weights.shape) if limit == 0 else np.clip(weights / limit, -1, 1)
     picture = _fitted(Image.fromarray(np.round(levels * 127 + 127).astype(np.uint8)), WEIGHTS_SIDE)
@@ -99,7 +100,7 @@ def weights_uri(weights: np.ndarray, limit: float) -> str:
 
 
 def counts_uri(counts: np.ndarray) -> str:
-    """Counts as a picture: nothing for 0, full colour for the largest; small counts are raised by the root.
+    """Counts as a picture: transparent for 0, full colour for the largest, on a square-root scale.
 
     Args:
         counts: not negative, shape (H, W).
@@ -110,7 +111,7 @@ def counts_uri(counts: np.ndarray) -> str:
 
 
 class Sheet:
-    """Many thumbnails in one picture; each is shown by moving it behind a window."""
+    """Many thumbnails in one picture, of which the page shows one part at a time."""
 
     def __init__(self, images: Iterable[np.ndarray]) -> None:
         """
@@ -135,14 +136,14 @@ class Sheet:
 
 
 def shown_size(height: int, width: int, wanted: int) -> tuple[int, int]:
-    """Width and height in CSS pixels at which an image is about as large as wanted; small ones by whole factors."""
+    """Width and height in CSS pixels that are about as large as wanted; small images are enlarged by whole factors."""
     side = max(height, width)
     factor = max(1, round(wanted / side)) if side <= wanted else wanted / side
     return max(1, round(width * factor)), max(1, round(height * factor))
 
 
 def _two_coloured(levels: Image.Image, colours: list[tuple[int, int, int]], strengths: np.ndarray) -> str:
-    """Each level in its colour, as strongly (0 to 1) as it says."""
+    """A picture with each level in its colour, with this opacity (0 to 1)."""
     indexed = Image.frombytes("P", levels.size, levels.tobytes())
     indexed.putpalette([value for colour in colours for value in colour])
     return png_uri(indexed, transparency=bytes(np.round(strengths * 255).astype(np.uint8)))

@@ -1,6 +1,6 @@
-"""Watches a fit and keeps what the report tells of it. Reads the model, never touches it.
+"""Records a fit for the report. Reads the model, never changes it.
 
-What it keeps is bounded: a copy of the first weights, and for some epochs the answer to one image and small pictures.
+The record is bounded: a copy of the first weights, and for some epochs the answer to one image and small pictures.
 """
 
 from collections.abc import Callable
@@ -33,16 +33,16 @@ class Moment:
     probabilities: list[float]
     """Of the shown classes, in their order."""
     truth: float
-    """The probability of the image's label; of several, their mean."""
+    """The probability of the image's label; multi-label: the mean of its labels."""
     answer: int
     """The most probable class."""
     loss: float
-    """Of this image alone, without label smoothing."""
+    """Of only this image, without label smoothing."""
 
 
 @dataclass(frozen=True)
 class FirstStep:
-    """What the run's own first step did."""
+    """The effect of the run's first step."""
 
     rate: float
     loss: float
@@ -50,11 +50,11 @@ class FirstStep:
     truth: float
     """The probability of the first image's label, after it."""
     relative_change: float
-    """Length of the step over the length of the weights, all taken as one vector."""
+    """Length of the step divided by the length of the weights, all as one vector."""
 
 
 class Recorder:
-    """Is told of every step of a fit; its state is kept with the fit's, so a resumed fit has a whole report."""
+    """Receives every step of a fit; its state is stored with the fit's, so a resumed fit has a complete report."""
 
     def __init__(
         self,
@@ -69,8 +69,8 @@ class Recorder:
             classifier: with its first weights, about to be fitted.
             splits: the first image of fit is followed.
             loss: as trained.
-            target: a class that is to be among the shown ones.
-            on_epoch: told of every epoch, after this.
+            target: a class that must be among the shown ones.
+            on_epoch: called after every epoch.
         """
         self.on_epoch = on_epoch
         self.image = torch.from_numpy(np.array(splits.fit.images[:1]))
@@ -81,13 +81,13 @@ class Recorder:
         self.shown = shown_classes(len(splits.classes), (*true_classes(self.label)[:3], target), self.several)
         """Classes that have pictures."""
         self._model = classifier
-        self._copy = deepcopy(classifier)  # answers in its stead: on the CPU, uncompiled, always in evaluation mode
+        self._copy = deepcopy(classifier)  # used for answers: on the CPU, uncompiled, always in evaluation mode
         self._begin()
 
     def _begin(self) -> None:
-        """With nothing noted: a fit may begin again."""
+        """Clears the record, also when a fit restarts."""
         self.first_weights: dict[str, Tensor] = {}
-        """All of the model's state before the first step, on the CPU."""
+        """The model's whole state before the first step, on the CPU."""
         self.first_step: FirstStep | None = None
         self.steps: Thinned[tuple[int, float, float]] = Thinned(MAX_STEPS)
         """Number, rate and loss of steps."""
@@ -101,7 +101,7 @@ class Recorder:
         return self.label.ndim == 2
 
     def __call__(self, step: Step) -> None:
-        """Takes note of a step; dear only for the first one and where an epoch ends."""
+        """Records a step; expensive only for the first step and at the end of an epoch."""
         if step.number == 0:
             self._begin()
             self._read_weights()
@@ -120,12 +120,12 @@ class Recorder:
             self.on_epoch(step.epoch)
 
     def with_first_weights(self) -> Classifier:
-        """A copy of the model as it was before the first step."""
+        """A copy of the model from before the first step."""
         self._copy.load_state_dict(self.first_weights)
         return self._copy.eval()
 
     def state_dict(self) -> dict[str, Any]:
-        """All that was noted, as tensors, numbers and lists."""
+        """The record as tensors, numbers and lists."""
         return {
             "first_weights": self.first_weights,
             "first_step": asdict(self.first_step) if self.first_step else None,
@@ -135,7 +135,7 @@ class Recorder:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from there; the model has its state already."""
+        """Restores the record; the model must have its state already."""
         self._read_weights()
         self.first_weights = state["first_weights"]
         self.first_step = FirstStep(**state["first_step"]) if state["first_step"] else None
@@ -145,7 +145,7 @@ class Recorder:
         self.pictured = Thinned.restored(*state["pictured"])
 
     def _read_weights(self) -> None:
-        if _shapes(self._copy) != _shapes(self._model):  # it began again with other layers
+        if _shapes(self._copy) != _shapes(self._model):  # the fit restarted with other layers
             self._copy.network = deepcopy(self._model.network).to("cpu")
         self._copy.load_state_dict({name: value.detach().cpu() for name, value in self._model.state_dict().items()})
 

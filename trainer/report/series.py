@@ -1,4 +1,4 @@
-"""A record of bounded length, however long the run: when it is full, every second entry goes."""
+"""A record of bounded length for runs of any length: when it is full, every second entry is removed."""
 
 from collections.abc import Iterator
 from typing import Generic, TypeVar
@@ -7,12 +7,12 @@ Entry = TypeVar("Entry")
 
 
 class Thinned(Generic[Entry]):
-    """Entries at even distances; of an endless run the distances grow and the number does not."""
+    """Evenly spaced entries; the longer the run, the larger the spacing."""
 
     def __init__(self, capacity: int) -> None:
         """
         Args:
-            capacity: most entries that are kept, at least 2, the last one aside.
+            capacity: largest number of entries, at least 2, not counting the last one.
         """
         self._capacity = capacity
         self._stride = 1
@@ -44,12 +44,12 @@ class Thinned(Generic[Entry]):
         return sum(1 for _ in self)
 
     def state(self) -> dict[str, int]:
-        """What `restored` needs beside the entries themselves."""
+        """What `restored` needs besides the entries."""
         return {"capacity": self._capacity, "stride": self._stride, "count": self._count, "kept": len(self._kept)}
 
     @classmethod
     def restored(cls, state: dict[str, int], entries: list[Entry]) -> "Thinned[Entry]":
-        """The record that told this state while it held these entries."""
+        """A record from its state and its entries."""
         record = cls(state["capacity"])
         record._stride, record._count = state["stride"], state["count"]
         record._kept = entries[: state["kept"]]

@@ -18,16 +18,16 @@ from vouch.trainer.report.recorder import Recorder, true_classes
 from vouch.trainer.splits.split import Splits
 
 RATES = tuple(digit * 10.0**power for power in range(-5, 1) for digit in (1, 2, 5))
-"""Step sizes that are tried for the step to be shown."""
+"""Learning rates that are tried for the step that is shown."""
 VARIANTS = 11
 
 
 @dataclass(frozen=True, eq=False)
 class PlainStep:
-    """One step of plain gradient descent on the first image alone, made on a copy of the random weights."""
+    """One step of plain gradient descent on only the first image, from the random weights."""
 
     rate: float
-    """The smallest of 1, 2 and 5 times the powers of ten that halves this image's loss; else the one that lowers it
+    """The smallest of 1, 2 and 5 times powers of ten that halves this image's loss; otherwise the one that lowers it
     most."""
     after: Look
     """The same image with the weights after the step."""
@@ -40,35 +40,35 @@ class Story:
     image: np.ndarray
     """uint8, shape (H, W) or (H, W, C)."""
     truth: tuple[int, ...]
-    """Its label; several, or none, where an image may have several."""
+    """Its label; multi-label: any number of labels."""
     pixels: np.ndarray
-    """The image as what learns takes it: float32, shape (C, H, W), about -1 to 1; on a backbone its features, (D,)."""
+    """The normalised image: float32, shape (C, H, W), about -1 to 1; with a backbone its features, (D,)."""
     mean: np.ndarray
-    """Mean pixel of the fit images, a channel; shape (C,). On a backbone the mean of each feature, (D,)."""
+    """Mean pixel of the fit images per channel, shape (C,); with a backbone the mean of each feature, (D,)."""
     scale: np.ndarray
-    """What is divided by, likewise."""
+    """The divisor after subtracting the mean; shape as `mean`."""
     single_layer: bool
     """Whether slopes are the weights themselves."""
     random: Look
     """With the random weights."""
     step: PlainStep
     kept: Look
-    """With the weights that were kept in the end."""
+    """With the kept weights."""
     opposite: Opposite | None
-    """None on a backbone, which no gradient goes through."""
+    """None with a backbone, which computes no gradients."""
     variants: np.ndarray | None
-    """uint8, shape (V, h, w) or (V, h, w, C): what is made of the image for training; None where nothing is."""
+    """uint8, shape (V, h, w) or (V, h, w, C): variants of the image; None without augmentation."""
 
 
 def tell(recorder: Recorder, kept: Classifier, splits: Splits, augment: Augmentation | None) -> Story:
     """The story of a finished fit.
 
     Args:
-        recorder: has watched all of it.
-        kept: the classifier with the weights that were kept, on the CPU.
-        augment: how variants of the images were made, where they were.
+        recorder: has recorded the whole fit.
+        kept: the classifier with the kept weights, on the CPU.
+        augment: how variants of the images were made; None without.
     """
-    with one_thread():  # one image at a time is answered
+    with one_thread():  # only one image at a time is answered
         return _tell(recorder, kept, splits, augment)
 
 

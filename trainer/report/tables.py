@@ -11,14 +11,14 @@ MAX_SETTING = 1_000
 
 
 def _listed(value: object) -> object:
-    """A setting, in one line where it has parts."""
+    """A setting in one line."""
     if isinstance(value, dict):
         return ", ".join(f"{key} {_listed(part)}" for key, part in value.items())
     return f"{value:.4g}" if isinstance(value, float) else short(str(value), MAX_SETTING)
 
 
 def _circumstances(where: Circumstances) -> list[tuple[str, object]]:
-    """What is recorded of the machine, a line each."""
+    """What is recorded about the machine, one line each."""
     return [
         (name.replace("_", " "), " ".join(value) if isinstance(value, tuple) else value)
         for name, value in where
@@ -35,7 +35,7 @@ def tables(run: Run) -> list[tuple[str, list[tuple[str, object]]]]:
         (f"epoch {epoch.number}", epoch.note) for epoch in run.fitted.epochs if epoch.note
     ]
     return [
-        ("What was asked for", [(key, _listed(value)) for key, value in asked.items()]),
+        ("Requested settings", [(key, _listed(value)) for key, value in asked.items()]),
         ("The recipe that was used", [(key, _listed(value)) for key, value in asdict(run.recipe).items()]),
         *([("Changes during training", changed)] if changed else []),
         ("Where it was trained", _circumstances(training.circumstances)),

@@ -1,10 +1,10 @@
-"""Numbers and words as the page writes them."""
+"""Formats numbers and words for the page."""
 
 from collections.abc import Sequence
 
 
 def share(value: float | None, digits: int = 2) -> str:
-    """A share as per cent; a dash where there is none. Never rounded up to 100 or down to 0."""
+    """A share in per cent, or a dash if there is none. Never rounded up to 100 or down to 0."""
     if value is None:
         return "\N{EN DASH}"
     text = f"{value:.{digits}%}"
@@ -16,7 +16,7 @@ def share(value: float | None, digits: int = 2) -> str:
 
 
 def short(name: str, most: int = 22) -> str:
-    """A name with its middle left out where it is long: often it is the end that tells names apart."""
+    """A name, without its middle if it is too long: names often differ at their ends."""
     if len(name) <= most:
         return name
     end = most // 2 - 1
@@ -39,7 +39,7 @@ def sentence(words: str) -> str:
 
 
 def seconds(value: float) -> str:
-    """A duration, in its natural unit."""
+    """A duration in a suitable unit."""
     if value < 1:
         return f"{value:.2f} s"
     if value < 120:
@@ -48,10 +48,10 @@ def seconds(value: float) -> str:
 
 
 def speed(value: float) -> float:
-    """Three digits of a rate: the others change from run to run."""
+    """A rate rounded to three digits; further digits change from run to run."""
     return float(f"{value:.3g}")
 
 
 def listed(words: Sequence[str]) -> str:
-    """Words as a sentence lists them."""
+    """Words joined by commas and "and"."""
     return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))

@@ -1,7 +1,7 @@
-// What is known of a model: its claim, its mistakes, its versions, how fast it answers.
+// Shows a model's claim, its mistakes, its versions and its speed.
 import { $, count, counted, listed, make, percent, variables } from "./parts.js";
 
-/** The address of something that belongs to a version. */
+/** The address of a version's document. */
 export const address = (model, version, part) => `/v1/models/${encodeURIComponent(model.name)}/versions/${version.version}/${part}`;
 
 /** Shows all of it. */
@@ -28,7 +28,7 @@ const lead = (model, version) => {
   if (!version) return "No version is served now. The reason is below.";
   const { task, labels, claim, caveats } = version, several = task === "multi_label";
   const names = listed(labels.slice(0, 13)), few = labels.length < 13 && names.length < 120 ? `: ${names}` : "";
-  const what = several ? `Finds ${count(labels.length)} labels in images` : `Tells ${count(labels.length)} classes apart`;
+  const what = several ? `Finds ${count(labels.length)} labels in images` : `Distinguishes ${count(labels.length)} classes`;
   const chance = caveats.some(({ kind }) => kind === "no_better_than_chance") ? " That is no better than chance." : "";
   return `${what}${few}. It was right for ${percent(claim.accuracy)} of ${counted(claim.total, "image")} that it had never seen.${chance}`;
 };
@@ -37,12 +37,12 @@ const fact = (kind, figure, what, more) =>
   make("p", { className: kind }, make("b", { textContent: figure }), make("span", { className: "what", textContent: what }), make("span", { textContent: more }));
 const showTrust = (version) => {
   const { claim, served, recount, baseline, caveats, calibration } = version;
-  const differing = recount.differing ? `${count(recount.differing)} answered otherwise, ${count(recount.allowed)} allowed.` : "Every answer as claimed.";
+  const differing = recount.differing ? `Answers that differ from the claim: ${count(recount.differing)}, allowed: ${count(recount.allowed)}.` : "Every answer is as claimed.";
   const facts = [
-    fact(claim.low <= baseline.accuracy ? "bad" : "main", percent(claim.accuracy, 2), "claimed", `Counted when it was trained: right for ${count(claim.correct)} of ${counted(claim.total, "image")} it had never seen. 95% interval: ${percent(claim.low)} to ${percent(claim.high)}.`),
-    fact(served.accuracy < claim.low ? "bad" : "", percent(served.accuracy, 2), "counted again here", `This server counted before it served the model: right for ${count(served.correct)} of ${count(served.total)}. ${differing}`),
+    fact(claim.low <= baseline.accuracy ? "bad" : "main", percent(claim.accuracy, 2), "claimed", `Counted after training: right for ${count(claim.correct)} of ${counted(claim.total, "image")} that it had never seen. 95% interval: ${percent(claim.low)} to ${percent(claim.high)}.`),
+    fact(served.accuracy < claim.low ? "bad" : "", percent(served.accuracy, 2), "recounted here", `Counted by this server before it served the model: right for ${count(served.correct)} of ${count(served.total)}. ${differing}`),
   ];
-  if (calibration) facts.push(fact("", percent(calibration.error_after), "calibration error", "How far its probabilities are, on average, from the share of right answers."));
+  if (calibration) facts.push(fact("", percent(calibration.error_after), "calibration error", "How far its probabilities are from the share of right answers, on average."));
   $("trust").replaceChildren(...facts);
   const mark = (at, kind) => variables(make("b", { className: kind }), { at });
   const name = (at, kind, text) => variables(make("span", { className: kind, textContent: text }), { at });
@@ -59,7 +59,7 @@ const showConfusion = (labels, confusion) => {
   const wrong = confusion.pairs.filter(([label, answer]) => label !== answer).sort((a, b) => b[2] - a[2]);
   const [label, answer, times] = wrong[0] ?? [];
   $("confused-lead").textContent = !wrong.length ? "No image was answered wrongly."
-    : `The most frequent mistake: ${labels[label]} taken for ${labels[answer]}, ${count(times)} time${times === 1 ? "" : "s"}.` +
+    : `The most frequent mistake: ${labels[label]} classified as ${labels[answer]}, ${count(times)} time${times === 1 ? "" : "s"}.` +
       (confusion.whole ? " A row is the true class, a column the answer." : "");
   $("confusion").replaceChildren(confusion.whole ? matrix(labels, confusion.pairs) : pairs(labels, wrong));
 };
@@ -77,16 +77,16 @@ const matrix = (labels, all) => {
   return variables(make("table", { className: few ? "matrix few" : "matrix" }, make("thead", {}, make("tr", {}, make("td"), ...labels.map((name) => head("col", name)))), make("tbody", {}, ...rows)), { k: labels.length, name: longest, column: few ? Math.max(3.1, longest) : 3.1 });
 };
 const pairs = (labels, wrong) => make("table", { className: "pairs" },
-  make("thead", {}, make("tr", {}, head("col", "class"), head("col", "taken for"), head("col", "images"))),
+  make("thead", {}, make("tr", {}, head("col", "class"), head("col", "classified as"), head("col", "images"))),
   make("tbody", {}, ...wrong.map(([label, answer, times]) => make("tr", {}, head("row", labels[label]), make("td", { textContent: labels[answer] }), make("td", { textContent: count(times) })))));
 
 const REPLIES = {
-  linear: "Each pixel is multiplied by a weight, and the products are added up: a new number, the score of a class.",
-  layers: "Each layer computes new numbers from the ones before it, and the last are the scores of the classes.",
-  backbone: "A network that others trained computes numbers from it. Each is multiplied by a weight, and the sums are the scores of the classes.",
+  linear: "Each pixel is multiplied by a weight, and the products are added up. The sum is a new number, the score of a class.",
+  layers: "Each layer computes new numbers from the ones before it. The last ones are the scores of the classes.",
+  backbone: "A network that others trained computes numbers from the image. These are multiplied by weights, and the sums are the scores of the classes.",
 };
 const showQuestion = ({ network, report }, address) => {
-  $("reply").replaceChildren(`No. The image stays as it is. ${REPLIES[network] ?? REPLIES.layers} Training changes the weights, never the image. `);
+  $("reply").replaceChildren(`No. The image does not change. ${REPLIES[network] ?? REPLIES.layers} Training changes the weights, never the image. `);
   if (report) $("reply").append(make("a", { href: `${address}#how-it-learned`, textContent: "See it step by step in the learning report" }), ".");
 };
 const showVersions = (model, version) => {
@@ -94,7 +94,7 @@ const showVersions = (model, version) => {
   const item = (number, badge, text) => make("li", {}, number, badge, make("p", { textContent: text }));
   const served = (model?.versions ?? []).map((one) => item(
     make("a", { href: `#/${encodeURIComponent(model.name)}/${one.version}`, textContent: `Version ${one.version}` }), tag("", one.role),
-    `Right for ${count(one.claim.correct)} of ${counted(one.claim.total, "image")}, and for ${count(one.served.correct)} when this server counted.` + (one === version && model.versions.length > 1 ? " Shown here." : "")));
+    `Right for ${count(one.claim.correct)} of ${counted(one.claim.total, "image")}, and for ${count(one.served.correct)} in this server's recount.` + (one === version && model.versions.length > 1 ? " Shown here." : "")));
   const refused = (model?.refusals ?? []).map((one) => item(`Version ${one.version}`, tag("bad", one.held_back ? "held back" : "refused"), `${one.reason}.`));
   const waiting = (model?.verifying ?? []).map((number) => item(`Version ${number}`, tag("wait", "being verified"), "Its answers are being counted."));
   $("history").hidden = !model;

@@ -1,4 +1,4 @@
-// A pad to draw on, and what the model gets of it: few grey pixels, centred and scaled as MNIST's digits were.
+// A pad to draw on, and the model's input made from it: few grey pixels, centred and scaled like MNIST's digits.
 const PEN = 0.055, STEP = 0.03, FINE = 8;
 const READ = { willReadFrequently: true };
 
@@ -27,7 +27,7 @@ export class Pad {
   }
 
   /**
-   * What was drawn: side * side numbers from 0 to 255, ink bright.
+   * The drawing: side * side numbers from 0 to 255, ink bright.
    *
    * MNIST's digits fill a box of 20 x 20 pixels, and their centre of mass is in the middle of 28 x 28
    * (http://yann.lecun.com/exdb/mnist/). In smaller images, such as the digits of 8 x 8 that come with Vouch, they
@@ -46,7 +46,7 @@ export class Pad {
     return this.#drawn(side, { ...place, x: place.x + side / 2 - x, y: place.y + side / 2 - y });
   }
 
-  /** The strokes on finer pixels, and of these the means. */
+  /** Draws the strokes on finer pixels, and averages these. */
   #drawn(side, { x, y, scale, pen }) {
     const fine = side * FINE, context = new OffscreenCanvas(fine, fine).getContext("2d", READ);
     context.scale(FINE, FINE);
@@ -133,7 +133,7 @@ const centre = (ink, side) => {
   return [x / sum, y / sum];
 };
 
-/** Draws grey pixels on a canvas that has one of its own for each. */
+/** Draws grey pixels on a canvas of the same size. */
 export const paint = (canvas, pixels, width, height, colour = (value) => [value, value, value, 255]) => {
   Object.assign(canvas, { width, height });
   const data = new Uint8ClampedArray(4 * width * height);
@@ -141,7 +141,7 @@ export const paint = (canvas, pixels, width, height, colour = (value) => [value,
   canvas.getContext("2d").putImageData(new ImageData(data, width, height), 0, 0);
 };
 
-/** Grey pixels of a picture that has just as many. */
+/** The grey pixels of a picture of this size. */
 export const pixelsOf = (picture, width, height) => {
   const context = new OffscreenCanvas(width, height).getContext("2d", READ);
   context.drawImage(picture, 0, 0);

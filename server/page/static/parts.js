@@ -1,4 +1,4 @@
-// What all parts of the page use: elements, numbers in words, questions to the server.
+// Shared by all parts of the page: elements, formatted numbers, requests to the server.
 const PATIENCE_MS = 15000;
 
 export const $ = (id) => document.getElementById(id);
@@ -9,7 +9,7 @@ export const make = (tag, properties = {}, ...children) => {
   return element;
 };
 
-/** Sets variables of the style sheet on an element; the page's policy forbids the attribute `style`. */
+/** Sets CSS variables on an element; the page's policy forbids the attribute `style`. */
 export const variables = (element, values) => {
   for (const [name, value] of Object.entries(values)) element.style.setProperty(`--${name}`, value);
   return element;
@@ -24,13 +24,13 @@ export const count = (number) => number.toLocaleString("en");
 export const counted = (number, what) => `${count(number)} ${what}${number === 1 ? "" : "s"}`;
 export const listed = (words, type = "conjunction") => new Intl.ListFormat("en", { type }).format(words);
 
-/** The server answered, and its answer is a refusal; the message is for people. */
+/** The server refused the request; the message is for people. */
 export class Refused extends Error {}
 
 /** The server did not answer. */
 export class Away extends Error {}
 
-/** The JSON that the server answers. Throws Refused, Away. */
+/** The JSON of the server's response. Throws Refused, Away. */
 export const ask = async (path, options = {}) => {
   const unreached = (cause) => { throw new Away("The server does not answer.", { cause }); };
   const response = await fetch(path, { signal: AbortSignal.timeout(PATIENCE_MS), ...options }).catch(unreached);

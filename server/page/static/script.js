@@ -1,4 +1,4 @@
-// The page: looks again and again at what is served, and asks the model about images. It asks its own server alone.
+// The page: regularly loads what is served, and sends images to the model. It contacts only its own server.
 import { $, Away, Refused, ask, counted, listed, make, percent, variables } from "./parts.js";
 import { Pad, asFile, paint, pixelsOf } from "./drawing.js";
 import { MOST_PIXELS, partsOf, showParts } from "./weights.js";
@@ -8,7 +8,7 @@ const PAUSE_MS = 2000, SHOWN = 5, MOST_SIDE = 64;
 const STATES = { serving: ["good", "Serving"], verifying: ["", "Being verified"], loading: ["", "Being loaded"], refused: ["bad", "Refused"] };
 
 let models = [], model = null, version = null, about = null, known = "";
-/** The image that is asked about: a file, and its pixels where the page knows them. */
+/** The current image: a file, and its pixels if the page knows them. */
 let asked = null, waiting = false, again = false, parts = null;
 
 // ---- what is served
@@ -66,7 +66,7 @@ const choose = async () => {
   if (version && version.digest !== before) begin();
 };
 
-// ---- asking about an image
+// ---- predicting an image
 
 const pad = new Pad($("pad"), () => draw());
 const side = () => {
@@ -119,7 +119,7 @@ const take = async (file, alt = "Your image") => {
   $("shown").hidden = $("clear").hidden = false;
   const [height, width, channels = 1] = version.input_shape, fit = { stretch: "stretched to fit", crop: "cropped to the middle", pad: "padded to fit" }[version.decoding.fit];
   $("hint").classList.remove("empty");
-  $("hint").textContent = `The model sees ${width} × ${height} pixels${channels === 1 ? " in grey" : ""}. The server makes them as in training: ${fit ?? "resized"}.`;
+  $("hint").textContent = `The model sees ${width} × ${height} pixels${channels === 1 ? " in grey" : ""}. As in training, the image is ${fit ?? "resized"}.`;
   await picture.decode().catch(() => {});
   picture.classList.toggle("pixelated", picture.naturalWidth <= MOST_SIDE);
   if (channels === 1 && picture.naturalWidth === width && picture.naturalHeight === height) taken.pixels = pixelsOf(picture, width, height);
@@ -157,7 +157,7 @@ const tell = async ({ version: by, predictions: [{ labels, label_set: set }] }, 
   $("bars").replaceChildren(...labels.map(({ label, probability }) => make("li", {}, make("span", { textContent: label }),
     make("span", { className: "bar", ariaHidden: "true" }, variables(make("i"), { share: probability })), make("span", { textContent: percent(probability) }))));
   $("set").hidden = several || !set;
-  if (set && !several) $("labels").textContent = `The answer needs ${counted(set.length, "label")}: ${listed(set, "disjunction")}.`;
+  if (set && !several) $("labels").textContent = `This label set has ${counted(set.length, "label")}: ${listed(set, "disjunction")}.`;
   $("from").textContent = `Version ${by} answered in ${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms, network included.`;
   $("seen").hidden = !pixels || pad.empty;
   if (pixels && !pad.empty) {
@@ -177,7 +177,7 @@ const explain = async (pixels, first) => {
   showParts(found, pixels, version, Number($("class").value));
 };
 
-// ---- images that it was tested on
+// ---- images of the validation split
 
 const showExamples = async () => {
   const whose = version, path = address(model, version, "examples");

@@ -1,4 +1,4 @@
-// Where the score of a linear model came from: each pixel by its weight. The weights are measured, not read.
+// Shows where a linear model's score came from: each pixel times its weight. The weights are measured, not read.
 import { $, ask, percent } from "./parts.js";
 import { paint } from "./drawing.js";
 
@@ -7,8 +7,8 @@ const SPEAKS = { true: [224, 96, 0], false: [36, 112, 220] }, CLOSE = 0.01;
 const measured = new Map();
 
 /**
- * The weights of a version, and what is added to each score. A pixel's weight is how much the scores of an image grow
- * when that pixel alone goes from 0 to 255, by 255.
+ * The weights of a version, and the constant added to each score. A pixel's weight is the growth of a score when only
+ * that pixel goes from 0 to 255, divided by 255.
  */
 const weightsOf = async (model, version) => {
   const inputs = version.input_shape.reduce((a, b) => a * b, 1), classes = version.labels.length;
@@ -34,7 +34,7 @@ const known = (model, version) => {
 };
 
 /**
- * The parts of each class's score; null where they do not add up to the answer that the model gave.
+ * The parts of each class's score; null if they do not add up to the model's answer.
  *
  * @param pixels grey, 0 to 255.
  * @param first the most probable class's probability, as answered.
@@ -62,6 +62,6 @@ export const showParts = ({ bias, weights, products, scores }, pixels, version, 
   $("score").firstElementChild.textContent = signed(scores[label]);
   $("score").lastElementChild.textContent = `score of ${name}`;
   const sum = (sign) => products[label].reduce((total, value) => total + (sign * value > 0 ? value : 0), 0);
-  $("spoken").textContent = `Orange pixels speak for ${name}: ${signed(sum(1))}. Blue ones speak against it: ${signed(sum(-1))}. ` +
+  $("spoken").textContent = `Orange pixels raise the score of ${name}: ${signed(sum(1))}. Blue pixels lower it: ${signed(sum(-1))}. ` +
     `The model adds ${signed(bias[label])} to every image's score. The class with the highest score is the answer.`;
 };

@@ -1,4 +1,4 @@
-"""What is known of a model as a message: its state, its served versions with their claims, and why others are not."""
+"""A model as a message: its state, its served versions with their claims, and why others are not served."""
 
 from dataclasses import asdict
 
@@ -32,7 +32,7 @@ def accuracy_message(count: Accuracy) -> pb.Accuracy:
 
 
 def recount_message(recount: Recount) -> pb.Recount:
-    """How answers went with the claimed ones."""
+    """How the answers compare with the claimed ones."""
     return pb.Recount(**recount.model_dump())
 
 

@@ -1,4 +1,4 @@
-"""Answers of Predict in parts, written without protobuf's objects: a large answer has millions of labels."""
+"""Writes answers of Predict in parts, without protobuf objects: a large answer has millions of labels."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -16,7 +16,7 @@ from vouch.server.services.predictor import Writing
 PROBABILITIES_TAG = bytes([5 << 3 | 2])
 SET_SIZES_TAG = bytes([6 << 3 | 2])
 ENTRY_S = 60e-9
-"""What writing a label takes, on the machines of today."""
+"""Seconds to write a label, on today's machines."""
 
 
 class Entries:
@@ -25,7 +25,7 @@ class Entries:
     def __init__(self, labels: Sequence[str], entry: Callable[[str], bytes]) -> None:
         """
         Args:
-            entry: a label with its tag and length.
+            entry: encodes a label with its tag and length.
         """
         self._entries = [entry(label) for label in labels]
         sizes = sorted(map(len, self._entries))
@@ -38,16 +38,16 @@ class Entries:
         return b"".join([entries[k] for k in classes])
 
     def least(self, top_k: int) -> int:
-        """Bytes of as many entries as can be, if they are the shortest."""
+        """Bytes of the `top_k` shortest entries."""
         return int(self._least[top_k - 1])
 
     def most(self, top_k: int) -> int:
-        """The same if they are the longest."""
+        """Bytes of the `top_k` longest entries."""
         return int(self._most[top_k - 1])
 
 
 class Labels:
-    """Those of one version, in both fields that have them."""
+    """The labels of one version, for both fields that contain them."""
 
     def __init__(self, manifest: Manifest) -> None:
         self.best = Entries(manifest.labels, lambda label: pb.PredictResponse(labels=[label]).SerializeToString())
@@ -57,12 +57,12 @@ class Labels:
 
 
 def wishes_of(manifest: Manifest, top_k: int, sets: SetRule | None) -> Wishes:
-    """What Predict needs of a prediction; 0 classes count as 1, and there are no more than the model has."""
+    """What Predict needs of a prediction; `top_k` 0 counts as 1, and is limited to the model's classes."""
     return Wishes((Ranking(PROBABILITIES, min(top_k or 1, len(manifest.labels))),), sets)
 
 
 def predict_writing(manifest: Manifest, labels: Labels, wishes: Wishes, images: int, max_bytes: int) -> Writing:
-    """How answers to so many images are written, which never become longer than `max_bytes`."""
+    """How answers to this number of images are written; they are never longer than `max_bytes`."""
     top_k = wishes.rankings[0].top_k
     head = pb.PredictResponse(model=manifest.name, version=manifest.version, top_k=top_k).SerializeToString()
     before_probabilities = PROBABILITIES_TAG + varint(VALUE_BYTES * images * top_k)

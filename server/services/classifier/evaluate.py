@@ -1,7 +1,7 @@
-"""The claim counted again while it is served: one running count of a version, whoever asks and however many.
+"""Recounts the claim of a served version: one running count per version, shared by all callers.
 
-Whoever comes later sees the count from where it is. It goes on as long as one caller is there. Its images are read a
-batch at a time, and held in the budget.
+A later caller joins the running count. It goes on as long as it has a caller. Its images are read one batch at a time
+and count in the budget.
 """
 
 import asyncio
@@ -20,32 +20,32 @@ from vouch.server.model.recount import Batch, Counted, Counting, in_batches, rec
 from vouch.server.serving.served import Served
 
 PART = 8
-"""Of the budget: which part of it a batch takes at most. A model of large images is counted in smaller batches than
-training did, which may round a few answers differently."""
+"""A batch takes at most one part in this many of the budget. A model of large images may be recounted in smaller
+batches than in training, which may round a few answers differently."""
 COPIES = 2
-"""Of a batch: as it is read, and while the next one is made."""
+"""Of a batch: the current one, and the next one while it is made."""
 
 
 class Evaluations:
-    """The counts that run now. Belongs to one event loop."""
+    """The running counts. Belongs to one event loop."""
 
     def __init__(self, decode: Callable[..., Awaitable[np.ndarray]]) -> None:
         """
         Args:
-            decode: files to images, as `Decoder.decode`: the way of callers' files.
+            decode: files to images, as `Decoder.decode`, like callers' files.
         """
         self._decode = decode
         self._running: dict[Served, _Running] = {}
 
     async def counts(self, served: Served, hold: Hold) -> AsyncGenerator[Counted, None]:
-        """The count so far, whenever there are more images in it; the last has all of them.
+        """The count so far, each time it has more images; the last one has all.
 
         Args:
-            hold: of the budget that the images are taken from, if a count begins with this caller.
+            hold: takes the images from the budget, if this caller starts the count.
 
         Raises:
-            BundleGone: the split is no longer there as it was published.
-            DomainError: as `recount`; an Overloaded where the budget has no room for a batch.
+            BundleGone: the split is no longer as published.
+            DomainError: as `recount`; Overloaded if the budget has no room for a batch.
         """
         running = self._running.get(served)
         if running is None:
@@ -67,8 +67,8 @@ class _Running:
     ) -> None:
         """
         Args:
-            among: where it is found as long as others may join it.
-            decode: as `Evaluations` takes it.
+            among: the running counts, from which it removes itself at its end.
+            decode: as in `Evaluations`.
         """
         self._decode = decode
         self._served = served
@@ -98,7 +98,7 @@ class _Running:
             self._callers -= 1
 
     async def _count(self) -> None:
-        """Until all is counted, or nobody is there after a batch: what a thread reads cannot be stopped before."""
+        """Counts to the end, or until no caller is left after a batch: a reading thread cannot be stopped earlier."""
         try:
             with self._served.lease() as served, self._hold:
                 counting = Counting(served.bundle.manifest, served.recount.allowed)
@@ -125,7 +125,7 @@ class _Running:
                 yield batch
         except (BundleError, InvalidRequest) as err:
             raise BundleGone(
-                f"the validation split of {bundle} can no longer be read as it was published; the server's log says why"
+                f"the validation split of {bundle} can no longer be read as published; see the server's log"
             ) from err
 
     def _tell(self) -> None:
@@ -134,11 +134,11 @@ class _Running:
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled():
-            task.exception()  # or asyncio logs it, where all callers have left
+            task.exception()  # or asyncio would log it if all callers have left
         self._tell()
 
     def _raise_again(self) -> None:
-        """What ended the count, for one more caller: an exception has one traceback."""
+        """Raises a copy of the count's error for this caller: an exception has only one traceback."""
         err = asyncio.CancelledError() if self._task.cancelled() else self._task.exception()
         if isinstance(err, DomainError):
             raise type(err)(*err.args) from err

@@ -1,4 +1,4 @@
-"""What a served model tells of itself: its tensors, and the facts that the protocol has no fields for."""
+"""Metadata of a served model: its tensors, and the facts for which the protocol has no fields."""
 
 from collections.abc import Iterable
 
@@ -17,7 +17,7 @@ def model_metadata(served: Served, versions: Iterable[int]) -> pb.ModelMetadataR
     """Tensors with their batch axis, and the facts as properties.
 
     Args:
-        versions: all of the model that are served.
+        versions: all served versions of the model.
     """
     manifest = served.bundle.manifest
     tensor = pb.ModelMetadataResponse.TensorMetadata
@@ -32,8 +32,8 @@ def model_metadata(served: Served, versions: Iterable[int]) -> pb.ModelMetadataR
 
 
 def facts(served: Served) -> dict[str, str]:
-    """Labels, one a line; the digest; how files are decoded; the claim, its balanced accuracy and baseline, what
-    serving made of it; caveats, one a line; and the backbone, where there is one.
+    """Labels, one per line; the digest; how files are decoded; the claim, its balanced accuracy, its baseline and its
+    recount; caveats, one per line; and the backbone, if there is one.
     """
     manifest = served.bundle.manifest
     claim, recount, balanced = manifest.claim.accuracy, served.served, manifest.claim.balanced

@@ -1,4 +1,4 @@
-"""A served model as Triton's ModelConfig, which its clients and perf_analyzer ask for before they send anything."""
+"""A served model as Triton's ModelConfig, which its clients and perf_analyzer request first."""
 
 from vouch.protos.inference import inference_pb2 as pb
 from vouch.server.model.session import Outputs
@@ -13,8 +13,8 @@ def model_config(served: Served, max_request_images: int) -> pb.ModelConfig:
     """Name, tensors without their batch axis, how requests are batched, and the facts as parameters.
 
     Args:
-        max_request_images: told as `max_batch_size`, which to Triton's clients is the largest batch that a request may
-            have. How many images a run has is the server's own affair.
+        max_request_images: returned as `max_batch_size`, which Triton's clients take as the largest batch of a request.
+            The server decides how many images a run has.
     """
     manifest = served.bundle.manifest
     return pb.ModelConfig(

@@ -1,4 +1,4 @@
-"""The models folder as Triton's model repository: every version known, with its state and why it is not served."""
+"""The models folder as Triton's model repository: every known version, its state, and why it is not served."""
 
 from collections.abc import Iterator
 
@@ -10,9 +10,9 @@ READY, UNAVAILABLE, LOADING = "READY", "UNAVAILABLE", "LOADING"
 
 
 def index(catalog: Catalog, only_ready: bool) -> list[pb.RepositoryIndexResponse.ModelIndex]:
-    """One entry a version, by name and then by version.
+    """One entry per version, by name and then by version.
 
-    Versions below the served one are not looked at, and so are not known.
+    Versions below the served one are not verified, and so are not known.
     """
     versions = [version for entry in catalog.entries() for version in _versions(entry)]
     return [version for version in versions if version.state == READY or not only_ready]
@@ -21,7 +21,7 @@ def index(catalog: Catalog, only_ready: bool) -> list[pb.RepositoryIndexResponse
 def check_repository(name: str) -> None:
     """
     Raises:
-        Unsupported: a repository is named.
+        Unsupported: the request names a repository.
     """
     if name:
         raise Unsupported(
@@ -30,9 +30,9 @@ def check_repository(name: str) -> None:
 
 
 def loading_not_allowed() -> LoadNotAllowed:
-    """What a caller is told who wants to have a model loaded or unloaded."""
+    """The error for a request to load or unload a model."""
     return LoadNotAllowed(
-        "explicit load / unload is not allowed: the models folder is watched; publish a version there to have it served"
+        "explicit load / unload is not allowed: the server watches the models folder; publish a version there instead"
     )
 
 

@@ -1,4 +1,4 @@
-"""Reading of a ModelInferRequest: its images and the outputs it asks for, checked; refused where it cannot be meant."""
+"""Reads a ModelInferRequest: checks its images and requested outputs, and refuses invalid ones."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,37 +25,37 @@ REQUEST_PARAMETERS = {
     "timeout": ("int64_param",),
     "triton_enable_empty_final_response": ("bool_param",),
 }
-"""Parameters of a request that clients of Triton send, and as what. They change no answer, so they are not acted on:
-there is one queue without priorities, and every request has exactly one response, which is its final one."""
+"""Parameters of a request that Triton's clients send, and their types. They have no effect: there is one queue without
+priorities, and every request has exactly one response, which is its final one."""
 COPIES = 2
-"""Of typed pixels: in pieces, and whole."""
+"""Of typed pixels: in pieces, and joined."""
 QUOTED_INPUTS = 4
-"""In an error."""
+"""Number of inputs shown in an error."""
 RESERVED_PREFIX = "triton_"
 UNSUPPORTED_PARAMETERS = ("shared_memory_region",)
-"""Parameters of a tensor that change what the answer is; ignoring them would answer something else."""
+"""Parameters of a tensor that change the answer, so that ignoring them would give a wrong one."""
 Parameters = Mapping[str, pb.InferParameter]
 
 
 @dataclass(frozen=True)
 class RequestedOutput:
-    """One output, as it is asked for."""
+    """One requested output."""
 
     name: str
     top_k: int = 0
-    """This many classes an image instead of the values; 0 for the values."""
+    """This many classes per image instead of the values; 0 for the values."""
 
 
 ALL_OUTPUTS = tuple(map(RequestedOutput, Outputs._fields))
 
 
 def requested_images(
-    request: pb.ModelInferRequest, written: Serialized | None, expected: PixelSettings, max_images: int
+    request: pb.ModelInferRequest, left_out: Serialized | None, expected: PixelSettings, max_images: int
 ) -> Images:
-    """The images of the one input, raw or typed; at most `max_images`.
+    """The images of the only input, raw or typed; at most `max_images`.
 
     Args:
-        written: its typed values, where `read_request` left them out of the message.
+        left_out: its pixels, if they were left out of the message: typed ones as they were written, or raw ones.
 
     Raises:
         InvalidRequest: another input, datatype, shape or amount of data.
@@ -69,19 +69,20 @@ def requested_images(
     if tensor.datatype != INPUT_TYPE:
         raise InvalidRequest(f"expected datatype {INPUT_TYPE} for {INPUT!r}, got {quoted(tensor.datatype)}")
     if not request.raw_input_contents:
-        return _typed_images(tensor, written, expected, max_images)
+        return _typed_images(tensor, left_out, expected, max_images)
     if tensor.HasField("contents"):
         raise InvalidRequest("expected either contents or raw_input_contents, got both")
     if len(request.raw_input_contents) != 1:
         raise InvalidRequest(f"expected 1 entry in raw_input_contents, got {len(request.raw_input_contents)}")
-    return images_in(request.raw_input_contents[0], tensor.shape, expected, max_images)
+    pixels = request.raw_input_contents[0] if left_out is None else left_out
+    return images_in(pixels, tensor.shape, expected, max_images)
 
 
 def requested_outputs(request: pb.ModelInferRequest) -> Sequence[RequestedOutput]:
-    """The outputs asked for, in that order; all where none is named.
+    """The requested outputs, in that order; all if none is named.
 
     Raises:
-        InvalidRequest: an unknown output, one named twice, or a parameter that cannot be met.
+        InvalidRequest: an unknown output, one named twice, or an unsupported parameter.
     """
     if not request.outputs:
         return ALL_OUTPUTS
@@ -92,16 +93,16 @@ def requested_outputs(request: pb.ModelInferRequest) -> Sequence[RequestedOutput
 
 
 def find_pixels(request: Serialized) -> Span | None:
-    """Where the only entry of raw_input_contents, field 7, lies in a serialized request."""
+    """Where the only entry of raw_input_contents, field 7, is in a serialized request."""
     return find_field(request, 7 << 3 | 2, 0, len(request))
 
 
 def check_request_parameters(parameters: Parameters) -> None:
-    """Lets pass what changes no answer, keys of the caller's own among it.
+    """Accepts parameters that change no answer, including the caller's own keys.
 
     Raises:
-        InvalidRequest: a parameter of another type than its meaning has, a sequence (models keep no state), or a key
-            that begins as Triton's own do and is none of them.
+        InvalidRequest: a known parameter of a wrong type, a sequence (models keep no state), or an unknown key with
+            Triton's own prefix.
     """
     for name in parameters:
         types = REQUEST_PARAMETERS.get(name)

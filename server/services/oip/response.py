@@ -1,6 +1,6 @@
-"""Answers of ModelInfer in parts: values as they are, or classes by rank; raw, or typed where the request was.
+"""Writes answers of ModelInfer in parts: raw values, or classes by rank; as raw or typed contents, like the request.
 
-Written without protobuf's objects, which would be one for each value or class.
+Uses no protobuf objects, which would be one for each value or class.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,11 +23,11 @@ OUTPUT_TAG, RAW_TAG = bytes([5 << 3 | 2]), bytes([6 << 3 | 2])
 CONTENTS_TAG, VALUES_TAG, ELEMENT_TAG = bytes([5 << 3 | 2]), bytes([6 << 3 | 2]), bytes([8 << 3 | 2])
 SHORTEST_VALUE, LONGEST_VALUE = len("0.000000"), len(f"{np.finfo(np.float32).min:.6f}")
 LENGTH_BYTES = 4
-"""Before an element of a raw tensor of BYTES."""
+"""Bytes of the length before each element of a raw BYTES tensor."""
 LENGTHS_BYTES = 32
-"""Lengths and tags around the content of an output, at most."""
+"""Most bytes of lengths and tags around the content of an output."""
 ELEMENT_S = 500e-9
-"""What writing a class takes, on the machines of today."""
+"""Seconds to write a class, on today's machines."""
 
 
 def wishes_of(wanted: Sequence[RequestedOutput], manifest: Manifest) -> Wishes:
@@ -41,7 +41,7 @@ def wishes_of(wanted: Sequence[RequestedOutput], manifest: Manifest) -> Wishes:
 def infer_writing(
     request: pb.ModelInferRequest, manifest: Manifest, wanted: Sequence[RequestedOutput], images: int, max_bytes: int
 ) -> Writing:
-    """How the answer is written: under the request's id, outputs in the order of `wanted`, never over `max_bytes`."""
+    """How the answer is written: with the request's id, outputs in the order of `wanted`, at most `max_bytes`."""
     raw, classes = bool(request.raw_input_contents), len(manifest.labels)
     ranked = [min(output.top_k, classes) for output in wanted if output.top_k]
     tensors = [_tensor(output, images, classes) for output in wanted]
@@ -71,7 +71,7 @@ def _tensor(output: RequestedOutput, images: int, classes: int) -> pb.ModelInfer
 
 
 def _raw_values(before: bytes, names: Sequence[str], content_bytes: int) -> Write:
-    """Writes values alone, which come in one piece and have always the same length."""
+    """Writes only values, which come in one piece and always have the same length."""
     first, *others = map(Outputs._fields.index, names)
     before_each = RAW_TAG + varint(content_bytes)
     before_first = before + before_each
@@ -92,7 +92,7 @@ def _contents(
     """Writes values and classes.
 
     Args:
-        outputs: each with what its message has beside the content; nothing where contents are raw.
+        outputs: each with its message without the content; empty if contents are raw.
     """
 
     def write(predictions: Iterable[Prediction]) -> Parts:
@@ -119,7 +119,7 @@ def _contents(
 
 
 def _typed_head(own: bytes, output: RequestedOutput, size: int) -> tuple[bytes, ...]:
-    """What stands before an output's typed content of this many bytes."""
+    """The bytes before an output's typed content of `size` bytes."""
     values = b"" if output.top_k else VALUES_TAG + varint(size)
     contents = CONTENTS_TAG + varint(len(values) + size)
     return (OUTPUT_TAG + varint(len(own) + len(contents) + len(values) + size), own, contents, values)
@@ -128,13 +128,13 @@ def _typed_head(own: bytes, output: RequestedOutput, size: int) -> tuple[bytes, 
 class Elements:
     """`value:position:label` of classes, as the elements of a tensor of BYTES.
 
-    Values are the output's own with six decimals, as Triton's classification extension writes them.
+    Values are the output's own, with six decimals, as in Triton's classification extension.
     """
 
     def __init__(self, labels: Sequence[str], raw: bool) -> None:
         """
         Args:
-            raw: behind lengths of four bytes; otherwise as a repeated field.
+            raw: whether to write them after lengths of four bytes; otherwise as a repeated field.
         """
         self._raw = raw
         self._labels = labels
@@ -146,11 +146,11 @@ class Elements:
         return b"".join([part for element in elements for part in (heads[len(element)], element)])
 
     def least(self, top_k: int) -> int:
-        """Bytes of as many elements as can be, if they are the shortest."""
+        """Bytes of the `top_k` shortest elements."""
         return top_k * (SHORTEST_VALUE + self._before(1)) + sum(sorted(map(len, self._ends))[:top_k])
 
     def most(self, top_k: int) -> int:
-        """The same if they are the longest."""
+        """Bytes of the `top_k` longest elements."""
         return top_k * (LONGEST_VALUE + self._before(5)) + sum(sorted(map(len, self._ends))[-top_k:])
 
     def _before(self, length_bytes: int) -> int:
@@ -158,12 +158,12 @@ class Elements:
 
     @cached_property
     def _ends(self) -> list[bytes]:
-        """What stands behind the value, by class. Made when it is needed first: values alone need none."""
+        """The text after the value, by class. Made at first use: values without classes do not need it."""
         return [f":{position}:{label}".encode() for position, label in enumerate(self._labels)]
 
     @cached_property
     def _heads(self) -> list[bytes]:
-        """What stands before an element, by its length."""
+        """The bytes before an element, by its length."""
         lengths = range(LONGEST_VALUE + max(map(len, self._ends)) + 1)
         if self._raw:
             return [length.to_bytes(LENGTH_BYTES, "little") for length in lengths]

@@ -1,13 +1,15 @@
-"""inference.GRPCInferenceService: Open Inference Protocol v2 and Triton's extensions, so existing clients just work."""
+"""inference.GRPCInferenceService: Open Inference Protocol v2 and Triton's extensions, for existing clients."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 from vouch import __version__
 from vouch.protos.inference import inference_pb2 as pb
 from vouch.server.errors import InvalidRequest, quoted
 from vouch.server.rpc.context import CallContext
 from vouch.server.rpc.fast_stream import Envelope, StreamPath, close_named
+from vouch.server.rpc.long import take_out
 from vouch.server.rpc.method import Method, Serialized, methods
 from vouch.server.rpc.soon import Parts
 from vouch.server.rpc.status import status_of
@@ -31,12 +33,14 @@ from vouch.server.serving.gate import Gate
 from vouch.server.serving.readiness import Readiness
 
 EXTENSIONS = ("classification", "model_configuration", "model_repository", "statistics")
-"""What there is of Triton's extensions, as Triton spells them."""
+"""The supported extensions of Triton, in Triton's spelling."""
 STREAM_PATH = "/inference.GRPCInferenceService/ModelStreamInfer"
 END_STREAM_BY_ERROR = "triton_grpc_error"
-"""Metadata of a stream: `true` where an error is to end it with its status."""
+"""Metadata of a stream: `true` if an error is to end it with its status."""
 FINAL_RESPONSE = "triton_final_response"
 FINAL = pb.ModelInferResponse(parameters={FINAL_RESPONSE: pb.InferParameter(bool_param=True)}).SerializeToString()
+RAW_CONTENTS = ((7 << 3 | 2,),)
+"""Tags of the field of raw tensors in a request."""
 SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 
 
@@ -48,7 +52,7 @@ class Inference:
     ) -> None:
         """
         Args:
-            total: what all workers have counted; None where there is only this one.
+            total: returns the counts of all workers; None if there is only this one.
         """
         self._total = total or counted_here(catalog)
         self._catalog = catalog
@@ -66,15 +70,15 @@ class Inference:
         return list((self._table | fast).values())
 
     async def ModelInfer(self, request: pb.ModelInferRequest, context: CallContext) -> pb.ModelInferResponse:
-        """Probabilities and logits, or the classes highest in them; raw, or typed where the request was."""
+        """Probabilities and logits, or their highest classes; as raw or typed contents, like the request."""
         return pb.ModelInferResponse.FromString(b"".join(await self._unary.answer(request, None, context)))
 
     def ModelStreamInfer(
         self, requests: AsyncIterator[pb.ModelInferRequest], context: CallContext
     ) -> AsyncGenerator[pb.ModelStreamInferResponse, None]:
-        """ModelInfer for each request of a stream, several at work at once, answered in order.
+        """ModelInfer for each request of a stream, several concurrently, answered in order.
 
-        When the server drains, what was read is answered and the stream ends UNAVAILABLE.
+        When the server drains, the requests read so far are answered and the stream ends with UNAVAILABLE.
         """
 
         async def answer(request: pb.ModelInferRequest) -> pb.ModelStreamInferResponse:
@@ -87,11 +91,11 @@ class Inference:
         return pb.ServerLiveResponse(live=True)
 
     async def ServerReady(self, request: pb.ServerReadyRequest, context: CallContext) -> pb.ServerReadyResponse:
-        """As grpc.health.v1 says."""
+        """The same as grpc.health.v1."""
         return pb.ServerReadyResponse(ready=self._readiness.ready)
 
     async def ModelReady(self, request: pb.ModelReadyRequest, context: CallContext) -> pb.ModelReadyResponse:
-        """Whether this version, or the live one where none is named, is served."""
+        """Whether this version is served; without a version, whether the live one is."""
         entry, wanted = self._catalog.entry(request.name), _version(request.version)
         ready = wanted in {one.version for one in entry.versions} if wanted else entry.served is not None
         return pb.ModelReadyResponse(ready=ready)
@@ -99,23 +103,23 @@ class Inference:
     async def ServerMetadata(
         self, request: pb.ServerMetadataRequest, context: CallContext
     ) -> pb.ServerMetadataResponse:
-        """Name and version of this software, and which extensions it has."""
+        """Name and version of this software, and its extensions."""
         return pb.ServerMetadataResponse(name="vouch", version=__version__, extensions=EXTENSIONS)
 
     async def ModelMetadata(self, request: pb.ModelMetadataRequest, context: CallContext) -> pb.ModelMetadataResponse:
-        """Tensors, and as properties the labels, the claim and the served accuracy."""
+        """The tensors, and the labels, the claim and the served accuracy as properties."""
         served = self._catalog.find(request.name, _version(request.version))
         return model_metadata(served, [one.version for one in self._catalog.entry(served.name).versions])
 
     async def ModelConfig(self, request: pb.ModelConfigRequest, context: CallContext) -> pb.ModelConfigResponse:
-        """The same as Triton's clients want it, and how requests are batched."""
+        """The same in the form of Triton's clients, and how requests are batched."""
         served = self._catalog.find(request.name, _version(request.version))
         return pb.ModelConfigResponse(config=model_config(served, self._predictor.max_request_images))
 
     async def ModelStatistics(
         self, request: pb.ModelStatisticsRequest, context: CallContext
     ) -> pb.ModelStatisticsResponse:
-        """Counts of one version, or of all that are served, since it was installed; of all workers."""
+        """All workers' counts of one version, or of all served ones, since each was installed."""
         served = served_versions(self._catalog, request.name, _version(request.version))
         versions = [(one.bundle.manifest.name, one.bundle.manifest.version) for one in served]
         total = await self._total()
@@ -124,7 +128,7 @@ class Inference:
     async def RepositoryIndex(
         self, request: pb.RepositoryIndexRequest, context: CallContext
     ) -> pb.RepositoryIndexResponse:
-        """Every version that is known, or those that are served."""
+        """All known versions, or only the served ones."""
         check_repository(request.repository_name)
         return pb.RepositoryIndexResponse(models=index(self._catalog, request.ready))
 
@@ -143,17 +147,24 @@ class Inference:
         raise loading_not_allowed()
 
     def _read(self, request: Serialized) -> tuple[pb.ModelInferRequest, Serialized | None]:
-        return read_request(request, self._table[self.ModelInfer].decode)
+        """The message, and what was left out of it: typed pixels as they were written, or raw ones."""
+        decode = self._table[self.ModelInfer].decode
+        taken = take_out(request, RAW_CONTENTS)
+        if taken is None:
+            return read_request(request, decode)
+        message: Any = decode(taken[0])
+        message.raw_input_contents.extend([b""] * len(taken[1]))
+        return message, taken[1][0]
 
     def _ask(
-        self, request: pb.ModelInferRequest, written: Serialized | None, context: CallContext
+        self, request: pb.ModelInferRequest, left_out: Serialized | None, context: CallContext
     ) -> tuple[Plan, Images]:
-        """What a request of ModelInfer asks for; only those without an id of their own are like others."""
+        """The plan of a ModelInfer request; only requests without an id share a plan."""
         served = self._predictor.find(request.model_name, _version(request.model_version), context)
         manifest = served.bundle.manifest
         check_request_parameters(request.parameters)
         wanted = requested_outputs(request)
-        images = requested_images(request, written, manifest.input, self._predictor.max_request_images)
+        images = requested_images(request, left_out, manifest.input, self._predictor.max_request_images)
         writing = infer_writing(request, manifest, wanted, images.count, self._predictor.max_answer_bytes)
         return self._predictor.plan(served, images, wishes_of(wanted, manifest), writing, not request.id), images
 
@@ -161,7 +172,7 @@ class Inference:
         return await self._answer(*self._read(message), context)
 
     async def _answer(self, request: pb.ModelInferRequest, written: Serialized | None, context: CallContext) -> Parts:
-        """One request's part of a stream; raises only where an error is to end the stream."""
+        """The response to one request of a stream; raises only if an error is to end the stream."""
         try:
             parts = _close(b"", await self._unary.answer(request, written, context))
             context.check_answer(sum(map(len, parts)))
@@ -171,7 +182,7 @@ class Inference:
 
 
 def _failure(request_id: str, err: Exception, context: CallContext) -> pb.ModelStreamInferResponse:
-    """Raises the error where it is to end the stream."""
+    """The response for an error; raises the error if it is to end the stream."""
     if "true" in context.caller.headers(END_STREAM_BY_ERROR):
         raise err
     status = status_of(err, STREAM_PATH)
@@ -182,7 +193,7 @@ def _failure(request_id: str, err: Exception, context: CallContext) -> pb.ModelS
 
 
 def _open(message: Serialized) -> tuple[bytes, Serialized]:
-    """All of it is the unary request."""
+    """The whole message is the unary request."""
     return b"", message
 
 
@@ -191,14 +202,14 @@ def _close(name: bytes, inner: Parts) -> Parts:
 
 
 def _failed(_name: bytes, err: Exception, context: CallContext) -> Parts:
-    return (_failure("", err, context).SerializeToString(),)  # only requests without an id go the fast way
+    return (_failure("", err, context).SerializeToString(),)  # only requests without an id take the fast path
 
 
 ENVELOPE = Envelope(_open, _close, _failed)
 
 
 def _version(text: str) -> int:
-    """The version that a request names; 0 for whichever is served."""
+    """The version that a request names; 0 for the live one."""
     if not text:
         return 0
     if not text.isdecimal() or not text.isascii() or len(text) > 9 or int(text) == 0:

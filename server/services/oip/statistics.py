@@ -1,7 +1,7 @@
-"""A version's counts, all workers' together, as Triton's ModelStatistics. Every message is of one moment: nothing is
+"""A version's counts, summed over all workers, as Triton's ModelStatistics. Each message is a snapshot: nothing is
 awaited while it is made.
 
-perf_analyzer takes the version whose queue count grew, and wants the three counts of compute to grow alike.
+perf_analyzer uses the version whose queue count grew, and expects the three compute counts to grow equally.
 """
 
 from collections.abc import Awaitable, Callable
@@ -14,11 +14,11 @@ from vouch.server.serving.catalog import Catalog
 from vouch.server.serving.served import Served
 
 Total = Callable[[], Awaitable[Counts]]
-"""What all workers have counted. Raises CountsUnknown."""
+"""Returns the counts of all workers. Raises CountsUnknown."""
 
 
 def counted_here(catalog: Catalog) -> Total:
-    """The total where this process is the only one that counts."""
+    """The total if there is only this process."""
 
     async def counts() -> Counts:
         return Counts(
@@ -29,14 +29,14 @@ def counted_here(catalog: Catalog) -> Total:
 
 
 def served_versions(catalog: Catalog, name: str, version: int) -> list[Served]:
-    """The versions that are asked about.
+    """The versions that a request means.
 
     Args:
         name: empty for every model.
         version: 0 for the live one, or for all of every model.
 
     Raises:
-        InvalidRequest: the model or its version is not served; Triton's status for it, where other calls have others.
+        InvalidRequest: the model or its version is not served. Triton uses this status here; other calls use others.
     """
     if not name:
         return [one for entry in catalog.entries() for one in entry.versions if version in (0, one.version)]
@@ -47,7 +47,7 @@ def served_versions(catalog: Catalog, name: str, version: int) -> list[Served]:
 
 
 def model_statistics(name: str, version: int, counts: Statistics) -> pb.ModelStatistics:
-    """All that was counted for one version."""
+    """All counts of one version."""
     untimed = Span(counts.compute.count)
     return pb.ModelStatistics(
         name=name,

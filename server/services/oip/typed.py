@@ -1,7 +1,7 @@
 """Pixels that a request carries as typed values, read from its bytes by array operations.
 
-Protobuf would read them number by number, and hand them on as Python's: seconds on the event loop for a request of some
-MB. So a packed field of many values is taken out of the request before protobuf reads the rest.
+Protobuf would read them one by one, as Python integers: seconds on the event loop for a request of some MB. So a packed
+field of many values is cut out of the request before protobuf parses the rest.
 """
 
 import asyncio
@@ -17,18 +17,18 @@ from vouch.server.rpc.fast import Span, find_field
 from vouch.server.rpc.method import Serialized
 
 INPUTS_TAG, CONTENTS_TAG, VALUES_TAG = 5 << 3 | 2, 5 << 3 | 2, 4 << 3 | 2
-"""Of the fields that lead to `uint_contents`."""
+"""Tags of the fields that lead to `uint_contents`."""
 FEW_BYTES = 1 << 12
-"""Of values, which protobuf reads in microseconds."""
+"""Values up to this size are left to protobuf, which reads them in microseconds."""
 INLINE_BYTES = 1 << 18
-"""Of values that are read on the event loop: a millisecond's work."""
+"""Values up to this size are read on the event loop: about a millisecond."""
 PIECE_BYTES = 1 << 20
-"""Of values that are read at a time."""
+"""Bytes of values read at a time."""
 ONE_VALUE = bytes([VALUES_TAG, 1, 0])
 
 
 class Path(NamedTuple):
-    """Where the values lie: their field's content, and that of the two messages around it."""
+    """Where the values are: the content of their field, and of the two messages around it."""
 
     tensor: Span
     contents: Span
@@ -38,12 +38,12 @@ class Path(NamedTuple):
 def read_request(
     request: Serialized, decode: Callable[[Serialized], Any]
 ) -> tuple[pb.ModelInferRequest, Serialized | None]:
-    """The message, and its typed pixels as they were written; one value stands in their place.
+    """The message without its typed pixels, for which it has one value, and their serialized bytes.
 
-    None where they are few, or not written in one piece: then the message has them.
+    The bytes are None if the values are few, or not in one piece: then the message contains them.
 
     Args:
-        decode: to a ModelInferRequest; raises InvalidRequest where the bytes are none.
+        decode: parses a ModelInferRequest; raises InvalidRequest if the bytes are invalid.
     """
     path = _find(request)
     if path is not None:
@@ -54,19 +54,19 @@ def read_request(
 
 
 def written_values(contents: pb.InferTensorContents) -> Serialized:
-    """The values of a message as they would have been written."""
+    """The serialized values of a message."""
     written = contents.SerializeToString()
     span = find_field(written, VALUES_TAG, 0, len(written))
     return written[span.start : span.stop] if span else b""
 
 
 def count_values(written: Serialized) -> int:
-    """How many there are."""
+    """Number of values."""
     return int(np.count_nonzero(np.frombuffer(written, np.uint8) < 0x80))
 
 
 async def pixels_of(written: Serialized) -> np.ndarray:
-    """The values: uint8, of one dimension.
+    """The values: uint8, one-dimensional.
 
     Raises:
         InvalidRequest: one is over 255.
@@ -77,11 +77,11 @@ async def pixels_of(written: Serialized) -> np.ndarray:
 
 
 def read_pixels(written: Serialized) -> np.ndarray:
-    """As `pixels_of`, here and now."""
+    """As `pixels_of`, without waiting."""
     content, pixels, start = np.frombuffer(written, np.uint8), list[np.ndarray](), 0
     while start < len(content):
         stop = min(start + PIECE_BYTES, len(content))
-        while stop < len(content) and content[stop - 1] >= 0x80:  # at most a value's length further
+        while stop < len(content) and content[stop - 1] >= 0x80:  # to the end of a value
             stop += 1
         pixels.append(_read_piece(content[start:stop]))
         start = stop
@@ -89,7 +89,7 @@ def read_pixels(written: Serialized) -> np.ndarray:
 
 
 def _read_piece(content: np.ndarray) -> np.ndarray:
-    """Of whole values, each written as seven bits in a byte, the lowest first, and below 128 in its last byte alone."""
+    """Reads whole varints: seven bits per byte, the lowest first; only the last byte of a value is below 128."""
     more = content >= 0x80
     values = content.astype(np.uint16)
     values[1:] = np.where(more[:-1], values[1:] << 7 | values[:-1] & 0x7F, values[1:])
@@ -103,7 +103,7 @@ def _read_piece(content: np.ndarray) -> np.ndarray:
         value, _ = read_varint(content[start : stop + 1].tobytes(), 0)
         raise InvalidRequest(f"expected UINT8 values from 0 to 255, got {value}")
     if more[-1]:
-        raise InvalidRequest("expected whole values in uint_contents, got one without an end")
+        raise InvalidRequest("expected complete values in uint_contents, got an incomplete last one")
     return values[~more].astype(np.uint8)
 
 
@@ -124,6 +124,6 @@ def _without_values(request: Serialized, path: Path) -> bytes:
 
 
 def _replaced(request: Serialized, around: Span, field: Span, by: bytes) -> bytes:
-    """The content of the message around a field, with another field in its place."""
+    """The content of the message around a field, with that field replaced."""
     head = 1 + len(varint(field.stop - field.start))
     return bytes(request[around.start : field.start - head]) + by + bytes(request[field.stop : around.stop])

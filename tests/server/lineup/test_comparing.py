@@ -87,7 +87,7 @@ def test_a_reason_has_the_numbers() -> None:
     )
     assert str(by_intervals) == (
         "worse than version 3: it has 6 of 100 right (6.00%), version 3 96 of 100 right (96.00%), "
-        "and the 95 % intervals do not meet"
+        "and the 95 % intervals do not overlap"
     )
 
 

@@ -24,7 +24,7 @@ def test_the_default_model_is_meant_whatever_is_published() -> None:
 
 def test_without_any_the_call_may_succeed_later() -> None:
     """A model may be published at any moment."""
-    with pytest.raises(NotReady, match="holds no model yet"):
+    with pytest.raises(NotReady, match="contains no model yet"):
         unnamed(())
 
 

@@ -138,7 +138,7 @@ async def test_what_is_not_understood_ends_the_hearing_and_stands_in_the_log(cap
     theirs.writes.sendall(b'{"kind": "stop"}\n{"kind": "sing"}\n')
 
     assert [message async for message in end.heard()] == [Stop()]
-    assert "is not understood" in caplog.text
+    assert "is invalid" in caplog.text
     theirs.close()
     await end.close()
 

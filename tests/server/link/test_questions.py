@@ -48,5 +48,5 @@ async def test_whoever_waits_is_told_when_nobody_can_answer_any_more() -> None:
     questions.end()
 
     assert await asking[0] == Counts()
-    with pytest.raises(TimeoutError, match="nobody is there"):
+    with pytest.raises(TimeoutError, match="the other side of the channel has closed"):
         await asking[1]

@@ -383,7 +383,7 @@ async def test_a_full_queue_refuses_at_once_and_takes_again_when_there_is_room()
         waiting = submit(batcher, 2, 3)
         await until_waiting(batcher, 2)
 
-        with pytest.raises(Overloaded, match="2 images are waiting and at most 3 may; 2 more do not fit"):
+        with pytest.raises(Overloaded, match="2 images are waiting, and the limit is 3; 2 more do not fit"):
             await submit(batcher, 4, 5)
         fitting = submit(batcher, 6)
         await until_waiting(batcher, 3)

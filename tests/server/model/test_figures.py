@@ -52,7 +52,7 @@ def test_a_coverage_is_counted_again_of_each_class(drift: float) -> None:
 
     assert refused(10, 0, 0) == ""
     assert refused(9, 1, 0).startswith("the coverage of 50.0% among images of ")
-    assert refused(9, 1, 0).endswith(" is stated as 9 of 10 and is 10 here")
+    assert refused(9, 1, 0).endswith(" is stated as 9 of 10 and recounted as 10")
 
 
 def test_the_interval_of_several_labels_is_counted_again() -> None:

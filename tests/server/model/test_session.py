@@ -45,7 +45,7 @@ def test_what_the_model_cannot_take_is_a_model_failure() -> None:
 
 def test_bytes_that_are_no_model_are_refused() -> None:
     """In one line."""
-    with pytest.raises(Refused, match="ONNX Runtime does not load model.onnx on cpu") as refusal:
+    with pytest.raises(Refused, match="ONNX Runtime cannot load model.onnx on cpu") as refusal:
         open_session(b"not a model", "cpu", 1)
 
     assert "\n" not in str(refusal.value)
@@ -79,7 +79,7 @@ def test_cuda_is_never_replaced_by_the_cpu_in_silence() -> None:
     """Without a CUDA build, asking for it fails with what to do about it."""
     with pytest.raises(
         StartFailed,
-        match="provider cuda was asked for, but onnxruntime .* here has only .*CPUExecutionProvider; install",
+        match="provider cuda is not available: onnxruntime .* here has only .*CPUExecutionProvider; install",
     ):
         require_provider("cuda")
     with pytest.raises(StartFailed, match="provider cuda"):

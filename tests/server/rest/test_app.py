@@ -141,7 +141,7 @@ async def test_a_failure_of_ours_is_an_id(rest: Rest, monkeypatch: pytest.Monkey
 
     assert answer.status == 500
     assert "division" not in answer.json["detail"]
-    assert "log has the reason under error" in answer.json["detail"]
+    assert "the reason is in the server's log, under error" in answer.json["detail"]
 
 
 def test_every_error_that_callers_are_told_has_a_code() -> None:

@@ -66,15 +66,15 @@ async def test_several_files_come_as_a_form(rest: Rest) -> None:
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ("?top_k=x", "expected a whole number from 1 to 2,147,483,647 as top_k, got 'x'"),
+        ("?top_k=x", "expected an integer from 1 to 2,147,483,647 as top_k, got 'x'"),
         ("?top_k=-1", "got '-1'"),
         ("?top_k=0", "got '0'"),
         ("?top_k=99999999999", "got '99999999999'"),
-        ("?coverage=2", "expected a share from 0 to below 1 as coverage"),
+        ("?coverage=2", "expected a number from 0 to below 1 as coverage"),
         ("?coverage=nan", "got 'nan'"),
         ("?coverage=0.5", "0.5"),
         ("?colour=1", "unknown query parameter 'colour': expected top_k, coverage, version"),
-        ("?top_k=1&top_k=2", "stands there twice"),
+        ("?top_k=1&top_k=2", "is given twice"),
         ("?" + "&".join(f"a{number}=1" for number in range(30)), "the query cannot be read"),
         ("?top_k=%ff", "the query cannot be read"),
     ],
@@ -98,9 +98,9 @@ async def test_a_wrong_option_is_told_what_is_wrong(rest: Rest, query: str, word
         (b"no form", FORM, "the form cannot be read"),
         (form(("colour", None, b"red")), FORM, "unknown field 'colour' of the form"),
         (form(("top_k", None, b"1"), ("top_k", None, b"1")), FORM, "each once"),
-        (form(("top_k", None, b"1" * 2000)), FORM, "up to 1,000 bytes"),
+        (form(("top_k", None, b"1" * 2000)), FORM, "at most 1,000 bytes"),
         (b"x", "multipart/form-data", "expected a boundary"),
-        (b"--b\r\nA: b\r\n\r\nx\r\n--b--\r\n", "multipart/form-data; boundary=b", "expected a Content-Disposition"),
+        (b"--b\r\nA: b\r\n\r\nx\r\n--b--\r\n", "multipart/form-data; boundary=b", "to have a Content-Disposition"),
     ],
 )
 async def test_a_wrong_body_is_told_what_is_wrong(rest: Rest, body: bytes, kind: str, words: str) -> None:

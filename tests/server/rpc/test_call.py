@@ -157,7 +157,7 @@ async def test_who_may_not_call_is_told_before_anything_is_read(start: Start) ->
     assert one.counted() == {"Predict": [8, 0], "Evaluate": [8]}
 
 
-TOO_LARGE = "RESOURCE_EXHAUSTED: the answer has {:,} bytes, at most 10,000 are sent; ask for less in a request"
+TOO_LARGE = "RESOURCE_EXHAUSTED: the answer has {:,} bytes, and the limit is 10,000; request less at a time"
 
 
 async def test_an_answer_over_the_limit_is_refused_and_counted_so(
@@ -221,7 +221,7 @@ async def test_what_does_not_fit_the_budget_is_refused(start: Start) -> None:
             refused = await one.predict()
         after = await one.predict()
 
-    assert refused.startswith(f"RESOURCE_EXHAUSTED: {HELD_BYTES:,} bytes more (answers that are not written yet)")
+    assert refused.startswith(f"RESOURCE_EXHAUSTED: {HELD_BYTES:,} more bytes (unwritten answers)")
     assert after == "OK"
 
 

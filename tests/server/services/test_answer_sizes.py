@@ -88,7 +88,7 @@ async def test_an_answer_over_the_limit_fails_alone_in_a_stream(
     await listener.stop()
 
     assert (told[0], told[2], len(told)) == ("", "", 3)
-    assert re.search(r"the answer has [\d,]+ bytes, at most 8,000 are sent; ask for less in a request$", told[1])
+    assert re.search(r"the answer has [\d,]+ bytes, and the limit is 8,000; request less at a time$", told[1])
     name = case.path.split("/")[-1]
     assert serving.ended() == {(name, "OK"): 2, (name, "RESOURCE_EXHAUSTED"): 1}
 
@@ -108,5 +108,5 @@ async def test_an_answer_over_the_limit_is_refused_on_the_fast_path_too(
     await listener.stop()
 
     assert {code for code, _ in ends} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
-    assert "at most 8,000 are sent" in ends[0][1]
+    assert "the limit is 8,000" in ends[0][1]
     assert serving.ended() == {("Predict", "RESOURCE_EXHAUSTED"): 2}

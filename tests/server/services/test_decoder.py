@@ -176,7 +176,9 @@ async def test_images_of_a_call_are_bounded_before_they_are_made() -> None:
     """A hundred bytes of a file become as many pixels as the model takes."""
     large, decoder = PixelSettings(height=128, width=128, channels=3), Decoder(2, 10, worker_budget(1 << 16))
 
-    with pytest.raises(InvalidRequest, match=r"2 files take 98,304 bytes .* at most 65,536 are taken, which are 1 im"):
+    with pytest.raises(
+        InvalidRequest, match=r"decoded images of 2 files take 98,304 bytes, and the limit is 65,536: send at most 1 im"
+    ):
         await decoder.decode([TINY_FILE] * 2, large)
     decoder.close()
 
@@ -188,7 +190,9 @@ async def test_images_of_all_calls_are_bounded(held: Held) -> None:
     first = asyncio.create_task(decoder.decode([TINY_FILE], large))
     await held.until(1)
 
-    with pytest.raises(Overloaded, match=r"49,2.. bytes more \(image files and their images\) do not fit: .* 100,000"):
+    with pytest.raises(
+        Overloaded, match=r"49,2.. more bytes \(image files and their images\) do not fit now: .* 100,000"
+    ):
         await decoder.decode([TINY_FILE], large)
     held.let_go.release()
     await first
@@ -201,7 +205,7 @@ async def test_images_of_all_calls_are_bounded(held: Held) -> None:
 
 async def test_too_many_files_are_refused(decoder: Decoder) -> None:
     """Those that wait, over all calls."""
-    with pytest.raises(Overloaded, match="at most 10 may; 11 more do not fit"):
+    with pytest.raises(Overloaded, match="and the limit is 10; 11 more do not fit"):
         await decoder.decode([TINY_FILE] * 11, SMALL)
 
 
@@ -230,7 +234,7 @@ async def test_a_file_is_refused_where_others_have_taken_the_memory(budget: Budg
     others = Hold(budget)
     others.take("received", ROOM // 2)
 
-    with pytest.raises(Overloaded, match="bytes more .what decoding an image takes. do not fit"):
+    with pytest.raises(Overloaded, match="more bytes .memory for decoding an image. do not fit"):
         await decoder.decode([HUGE_FILES[8000]] * 3, PixelSettings(height=8, width=8, channels=4))
     others.end()
     assert budget.held == 0
@@ -240,7 +244,7 @@ async def test_a_file_whose_decoding_never_fits_is_said_to_be_too_large() -> Non
     """250 kB that take over 100 MB."""
     decoder = Decoder(2, 10, worker_budget(100_000_000))
 
-    with pytest.raises(InvalidRequest, match=r"file 0: 1\d\d,\d+,\d+ bytes .* can never fit: .* at most 100,000,000"):
+    with pytest.raises(InvalidRequest, match=r"file 0: 1\d\d,\d+,\d+ bytes .* can never fit: .* is 100,000,000"):
         await decoder.decode([HUGE_FILES[8000]], SMALL)
     decoder.close()
 
@@ -252,7 +256,7 @@ async def test_waiting_files_are_bounded_by_their_own_bytes_too(held: Held) -> N
     alone = sent(decoder, file)
     await held.until(1)
 
-    with pytest.raises(Overloaded, match=r"80,\d+ bytes more .* holds 80,\d+ bytes .* and at most 100,000"):
+    with pytest.raises(Overloaded, match=r"80,\d+ more bytes .* uses 80,\d+ bytes .* and the limit is 100,000"):
         await decoder.decode([file], SMALL)
     held.let_go.release()
     await asyncio.wait_for(alone, 30)

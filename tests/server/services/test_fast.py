@@ -195,7 +195,7 @@ async def test_a_model_that_needs_a_name_is_not_taken_for_the_only_one(house: Ho
     await fast(house.predict, predict(IMAGES[:2]))
     house.install(publish_tiny(house.folder, "other"))
 
-    with pytest.raises(InvalidRequest, match="a model has to be named"):
+    with pytest.raises(InvalidRequest, match="name a model"):
         await fast(house.predict, predict(IMAGES[:2]))
 
 

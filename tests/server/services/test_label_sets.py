@@ -73,5 +73,5 @@ def test_a_multi_label_model_always_has_a_rule(tmp_path: Path) -> None:
 
     assert rule is not None
     assert rule(np.array([THRESHOLDS, below], np.float32)).tolist() == [[True] * 3, [False] * 3]
-    with pytest.raises(InvalidRequest, match="single-label models only: leave it out"):
+    with pytest.raises(InvalidRequest, match="a multi-label model, which promises no coverage"):
         set_rule(manifest, 0.9)

@@ -23,7 +23,7 @@ BAD[[2, 4], -1, -1] = 255
 ONE_BAD = GOOD.copy()
 ONE_BAD[3, -1, -1] = 255
 SENTENCE = (
-    "the model has no usable answer to image 2 (the first is 0), nor to 1 more: its values are not finite, or no "
+    "the model has no usable answer to image 2 (the first is 0), nor to 1 more: its values are not finite or are no "
     "probabilities"
 )
 INTERNAL = (grpc.StatusCode.INTERNAL, SENTENCE)

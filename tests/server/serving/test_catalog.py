@@ -57,7 +57,7 @@ async def test_an_old_version_ends_when_its_last_lease_does(tmp_path: Path) -> N
 async def test_nothing_is_said_not_to_exist_before_it_is_known_what_is_published(tmp_path: Path) -> None:
     """A worker that has just started knows of no model; callers may ask again."""
     catalog = Catalog()
-    told = (NotReady, "it is not known yet which models are published; ask again in a moment")
+    told = (NotReady, "it is not known yet which models are published; try again in a moment")
 
     assert refusal(lambda: catalog.find("tiny")) == told
     assert refusal(lambda: catalog.find("")) == told
@@ -225,7 +225,7 @@ async def test_a_default_model_that_is_not_published_is_named() -> None:
 
     assert refusal(lambda: catalog.find("")) == (
         UnknownModel,
-        "there is no model 'digits', which --default-model chooses for calls that name none; there is letters",
+        "there is no model 'digits', the default of this server (--default-model); there is letters",
     )
 
 

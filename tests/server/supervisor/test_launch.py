@@ -31,7 +31,7 @@ def test_each_worker_has_its_share_of_the_cores(tmp_path: Path) -> None:
 
 def test_more_workers_than_cores_cannot_be_pinned(tmp_path: Path) -> None:
     """It is said before any is started."""
-    with pytest.raises(StartFailed, match="--pin-workers takes 1 of the cores for each of 256 workers"):
+    with pytest.raises(StartFailed, match="--pin-workers needs 256 cores, 1 per worker"):
         launchers(ServeSettings(models=tmp_path, workers=256, pin_workers=True), 8081)
 
 

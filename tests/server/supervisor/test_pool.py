@@ -143,10 +143,10 @@ async def test_a_new_version_is_loaded_by_one_worker_first(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("does", "deaths", "reason"),
     [
-        ("dies", 1, "ended with 4 while it loaded it"),
-        ("is killed", 2, "ended with -9 while it loaded it"),
+        ("dies", 1, "ended with exit code 4 while it loaded this version"),
+        ("is killed", 2, "ended with exit code -9 while it loaded this version"),
         ("hangs", 1, "did not load tiny version 2 within 0.3 s"),
-        ("closes", 1, "is not heard any more while it loaded it"),
+        ("closes", 1, "closed its channel while it loaded this version"),
         ("refuses", 1, "wrong shape"),
     ],
 )
@@ -240,7 +240,7 @@ async def test_a_successor_is_ready_before_the_one_before_it_stops(tmp_path: Pat
     ("script", "reason"),
     [
         ({"start": "is absent"}, "a worker cannot be started: .*no/such/program"),
-        ({"start": "dies"}, "it ended with 3"),
+        ({"start": "dies"}, "it ended with exit code 3"),
         ({"start": "hangs"}, r"did not start within 0\.5 s"),
         ({"listen": "the port is taken"}, "^the port is taken$"),
     ],

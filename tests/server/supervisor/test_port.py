@@ -44,7 +44,7 @@ def test_a_port_on_which_another_server_listens_is_not_to_be_had(shared: bool) -
 
 @pytest.mark.parametrize(
     ("host", "reason"),
-    [("192.0.2.1", "it is no address of this machine"), ("no host", "no machine of this name is known")],
+    [("192.0.2.1", "this machine does not have this address"), ("no host", "this host name is unknown")],
 )
 def test_an_address_that_cannot_be_had_is_told_apart(host: str, reason: str) -> None:
     """From a port that is taken, and one from the other."""
@@ -54,7 +54,7 @@ def test_an_address_that_cannot_be_had_is_told_apart(host: str, reason: str) -> 
 
 @pytest.mark.parametrize(
     ("number", "reason"),
-    [(errno.EACCES, "this user may not listen there"), (errno.ENOBUFS, os.strerror(errno.ENOBUFS))],
+    [(errno.EACCES, "this user may not use this port"), (errno.ENOBUFS, os.strerror(errno.ENOBUFS))],
 )
 def test_other_reasons_are_told_too(number: int, reason: str) -> None:
     """As the system has them, or what is meant."""

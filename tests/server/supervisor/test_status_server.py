@@ -152,7 +152,7 @@ async def test_a_port_that_is_taken_is_named_with_the_way_out() -> None:
     async with exposing() as port:
         with pytest.raises(
             StartFailed,
-            match=f"cannot listen on 127.0.0.1:{port}: another program listens there, for metrics; --metrics-port",
+            match=f"cannot listen on 127.0.0.1:{port}: another program uses this port, for metrics; --metrics-port",
         ):
             await StatusServer.start("127.0.0.1", port, one, lambda: True)
 

@@ -80,7 +80,7 @@ async def test_a_probe_gives_the_reason_of_a_refusal(tmp_path: Path) -> None:
     """The reason is the message, without a prefix."""
     bundle = publish_tiny(ModelsFolder(tmp_path), graph=tiny_graph(ROTATED))
 
-    with pytest.raises(Refused, match=r"^it claims 270 of 300 right and reproduces \d+; 300 of 300 images are"):
+    with pytest.raises(Refused, match=r"^it claims 270 of 300 right and reproduces \d+; 300 of 300 answers differ"):
         await probe(bundle.path, RuntimeSettings(), 1)
 
 
@@ -91,7 +91,7 @@ async def test_a_probe_that_dies_is_a_refusal(tmp_path: Path, monkeypatch: pytes
     killer.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(killer))
 
-    with pytest.raises(Refused, match=f"died by {signal.SIGSEGV.name}"):
+    with pytest.raises(Refused, match=f"killed by {signal.SIGSEGV.name}"):
         await probe(tmp_path, RuntimeSettings(), 1)
 
 
@@ -132,12 +132,12 @@ RUNNING = """print('{"kind":"running","images":250}');"""
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
-        ("print('x' * 3_000_000);" + FOR_EVER, "said more than 524,288 bytes at once"),
-        ("print('[1]');" + FOR_EVER, "said what it may not say"),
-        ("print('no JSON');" + FOR_EVER, "said what it may not say"),
-        ("""print('{"kind":"verdict","digest":"0"}');""" + FOR_EVER, "said what it may not say"),
-        ("""print('{"kind":"running","images":0}');""" + FOR_EVER, "said what it may not say"),
-        ("""print('{"kind":"running","images":1000000}');""" + FOR_EVER, "said what it may not say"),
+        ("print('x' * 3_000_000);" + FOR_EVER, "sent a line of more than 524,288 bytes"),
+        ("print('[1]');" + FOR_EVER, "sent an unexpected message"),
+        ("print('no JSON');" + FOR_EVER, "sent an unexpected message"),
+        ("""print('{"kind":"verdict","digest":"0"}');""" + FOR_EVER, "sent an unexpected message"),
+        ("""print('{"kind":"running","images":0}');""" + FOR_EVER, "sent an unexpected message"),
+        ("""print('{"kind":"running","images":1000000}');""" + FOR_EVER, "sent an unexpected message"),
         ("print(RUNNING)", "NameError: name 'RUNNING' is not defined"),
         ("sys.stderr.write('x' * 50_000_000 + chr(10)); sys.exit('why')", "^why$"),
         ("sys.exit(3)", "ended with code 3"),

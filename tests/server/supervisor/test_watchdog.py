@@ -29,7 +29,7 @@ def test_one_that_waits_without_a_word_hangs() -> None:
     with run_beside(sys.executable, "-c", WAITS) as process:
         watchdog = Watchdog(process.pid, time.monotonic(), SHORT)
 
-        assert watched(watchdog, 10).startswith("gave no sign of life for ")
+        assert watched(watchdog, 10).startswith("sent no heartbeat for ")
         watchdog.heard(time.monotonic())
         assert watchdog.trouble(time.monotonic()) == ""
 
@@ -41,7 +41,7 @@ def test_one_that_works_is_left_alone_for_longer() -> None:
         watchdog = Watchdog(process.pid, time.monotonic(), SHORT)
 
         assert watched(watchdog, 3) == ""
-        assert watched(watchdog, 20).startswith("was busy without an answer for ")
+        assert watched(watchdog, 20).startswith("was busy and sent no heartbeat for ")
 
 
 def test_one_that_was_stopped_is_left_alone() -> None:

@@ -192,7 +192,7 @@ async def test_a_models_folder_that_goes_away_is_told_once_and_changes_nothing(
     with caplog.at_level(logging.ERROR):
         await house.look()
         await house.look()
-    assert caplog.text.count("what is served stays served") == 1
+    assert caplog.text.count("served versions stay served") == 1
     assert house.served() == 1
 
 
@@ -294,7 +294,7 @@ async def test_whatever_a_look_runs_into_the_next_one_is_made(
             while not house.served():
                 await asyncio.sleep(0.001)
 
-    assert caplog.text.count("Input/output error; what is served stays served") == 1
+    assert caplog.text.count("Input/output error; served versions stay served") == 1
     assert "RuntimeError: a bug" in caplog.text
     watching.cancel()
 
@@ -419,10 +419,10 @@ async def test_a_served_folder_that_vanishes_or_becomes_another_is_noticed(
     aside = bundle.path.rename(tmp_path / "aside")
     with caplog.at_level(logging.INFO):
         assert [await there(), await there()] == [False, False]
-        assert caplog.text.count("tiny version 1 is served from memory and no longer lies on disk") == 1
+        assert caplog.text.count("tiny version 1 is served from memory, but its folder was changed") == 1
         shutil.copytree(aside, bundle.path, copy_function=shutil.copyfile)
         assert await there()
-        assert "tiny version 1 lies on disk again" in caplog.text
+        assert "the folder of tiny version 1 is as published again" in caplog.text
     (bundle.path / "model.onnx").write_bytes(b"another one")
     assert not await there()
     shutil.rmtree(bundle.path)
@@ -479,10 +479,10 @@ async def test_of_a_casualty_the_last_good_version_is_served_and_it_is_looked_at
     newer = publish_tiny(house.folder)
     house.published.on_change = lambda: None  # no worker gets so far as to serve it
     await house.look()
-    house.published.died("tiny", 2, "a worker ended with 4")
+    house.published.died("tiny", 2, "a worker ended with exit code 4")
     await house.look()
     assert (house.served(), list(house.refusals())) == (1, [2])
-    assert "no worker can serve it: a worker ended with 4" in house.refusals()[2]
+    assert "no worker can serve it: a worker ended with exit code 4" in house.refusals()[2]
 
     house.published.on_change = house._serve
     (newer.path / "README.md").touch()

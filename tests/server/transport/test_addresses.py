@@ -55,12 +55,12 @@ async def test_a_taken_port_has_the_same_reason_over_each_transport(start: Start
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
 
-        with pytest.raises(StartFailed, match=f"^cannot listen on 127.0.0.1:{port}: another program listens there$"):
+        with pytest.raises(StartFailed, match=f"^cannot listen on 127.0.0.1:{port}: another program uses this port$"):
             await start(echo(), Gate(), Listening(port=port))
 
 
 async def test_an_address_of_another_machine_has_the_same_reason_over_each_transport(start: Start) -> None:
     """IPv6 in brackets."""
-    expected = r"^cannot listen on \[2001:db8::1\]:8081: it is no address of this machine$"
+    expected = r"^cannot listen on \[2001:db8::1\]:8081: this machine does not have this address$"
     with pytest.raises(StartFailed, match=expected):
         await start(echo(), Gate(), Listening("2001:db8::1", 8081))

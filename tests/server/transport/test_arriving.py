@@ -31,7 +31,7 @@ async def test_bytes_of_messages_that_are_not_whole_are_taken_from_the_budget() 
         with arriving.message(one) as arrival:
             arrival.came(2000)
             arrival.came(2000)
-        refused = pytest.raises(Overloaded, match="3,064 bytes more .requests. do not fit")
+        refused = pytest.raises(Overloaded, match="3,064 more bytes .requests. do not fit now")
         with refused, arriving.message(other) as second:
             second.came(3000)
         held = budget.held
@@ -132,7 +132,7 @@ async def test_a_message_that_drips_is_ended(server: H2cornServer, path: str, mo
             call.send(b"\0")
 
     dripping = asyncio.create_task(drip())
-    assert await ended(call) == ("4", "the request was not whole within 1 s")
+    assert await ended(call) == ("4", "the request was not complete within 1 s")
     dripping.cancel()
     call.close()
 
@@ -155,7 +155,7 @@ async def test_too_many_bytes_of_messages_that_are_not_whole_are_refused(
         whole.send(b"", last=True)
 
         assert status == "8"
-        pattern = r"[\d,]+ bytes more \(requests\) do not fit: this worker holds 5,[34]\d\d bytes for its callers"
+        pattern = r"[\d,]+ more bytes \(requests\) do not fit now: this worker uses 5,[34]\d\d bytes for its callers"
         assert re.match(pattern, text), text
         assert (await ended(whole))[0] == "0"
         for call in waiting[1:]:

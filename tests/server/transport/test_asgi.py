@@ -165,7 +165,7 @@ async def test_a_message_that_inflates_beyond_the_limit_is_refused() -> None:
 
     assert (await Caller(framed(bomb, True), grpc_encoding="gzip").call()).status == (
         8,
-        "inflated, the message has more than 1,000 bytes",
+        "the decompressed message has more than 1,000 bytes",
     )
 
 
@@ -174,16 +174,16 @@ async def test_a_message_that_inflates_beyond_the_limit_is_refused() -> None:
     [
         ((b"",), {}, (3, "expected exactly one message")),
         ((framed(REQUEST) * 2,), {}, (3, "expected exactly one message")),
-        ((framed(REQUEST)[:-1],), {}, (3, "the request ends within a message")),
-        ((b"\0\0",), {}, (3, "the request ends within a message")),
+        ((framed(REQUEST)[:-1],), {}, (3, "the request ends in the middle of a message")),
+        ((b"\0\0",), {}, (3, "the request ends in the middle of a message")),
         ((framed(REQUEST), framed(REQUEST)), {}, (3, "expected exactly one message")),
-        ((framed(REQUEST)[:7], framed(REQUEST)[7:] + b"more"), {}, (3, "the request ends within a message")),
-        ((framed(REQUEST)[:7], framed(REQUEST)[7:-1]), {}, (3, "the request ends within a message")),
-        ((framed(b"x" * 1001)[:7], b"x" * 999), {}, (8, "the message has 1,001 bytes, at most 1,000 are taken")),
-        ((framed(b"garbage", True),), {"grpc_encoding": "gzip"}, (3, "the message is not compressed as gzip says")),
-        ((framed(b"x", True),), {"grpc_encoding": "snappy"}, (12, "messages compressed as 'snappy' are not read")),
-        ((framed(b"x" * 1001),), {}, (8, "the message has 1,001 bytes, at most 1,000 are taken")),
-        ((framed(REQUEST),), {"grpc_timeout": "soon"}, (3, "expected a grpc-timeout of up to 8 digits and a unit")),
+        ((framed(REQUEST)[:7], framed(REQUEST)[7:] + b"more"), {}, (3, "expected exactly one message")),
+        ((framed(REQUEST)[:7], framed(REQUEST)[7:-1]), {}, (3, "the request ends in the middle of a message")),
+        ((framed(b"x" * 1001)[:7], b"x" * 999), {}, (8, "the message has 1,001 bytes, and the limit is 1,000")),
+        ((framed(b"garbage", True),), {"grpc_encoding": "gzip"}, (3, "the compressed message is not valid gzip")),
+        ((framed(b"x", True),), {"grpc_encoding": "snappy"}, (12, "compression 'snappy' is not supported")),
+        ((framed(b"x" * 1001),), {}, (8, "the message has 1,001 bytes, and the limit is 1,000")),
+        ((framed(REQUEST),), {"grpc_timeout": "soon"}, (3, "expected a grpc-timeout of at most 8 digits and a unit")),
     ],
 )
 async def test_a_request_that_is_none_is_told_why(
@@ -280,7 +280,7 @@ async def test_a_call_that_takes_no_trailers_is_refused() -> None:
     caller = Caller(framed(REQUEST))
     caller.scope["extensions"] = {}
 
-    assert (await caller.call()).status == (3, "expected the header 'te: trailers', which gRPC's calls have")
+    assert (await caller.call()).status == (3, "expected the header 'te: trailers', which every gRPC call has")
 
 
 async def test_a_large_answer_goes_out_in_pieces() -> None:
@@ -301,7 +301,7 @@ async def test_a_deadline_is_held() -> None:
     caller.echo.hang = True
     await caller.call()
 
-    assert caller.status == (4, "the deadline passed before there was an answer")
+    assert caller.status == (4, "the deadline passed before the answer was ready")
     assert caller.echo.cancelled.is_set()
 
 

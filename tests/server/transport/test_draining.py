@@ -55,7 +55,7 @@ async def test_open_streams_end_when_the_gate_closes(serving: Serving) -> None:
 
     watch = ends.pop("/grpc.health.v1.Health/Watch")
     assert watch == ("OK", "")
-    assert set(ends.values()) == {("UNAVAILABLE", "the server is draining; another one may answer")}
+    assert set(ends.values()) == {("UNAVAILABLE", "the server is draining; another server may answer")}
 
 
 async def test_a_server_with_open_streams_ends_at_once(tmp_path: Path, transport: Transport) -> None:

@@ -119,7 +119,7 @@ async def test_an_end_that_nobody_asked_for_is_told() -> None:
     assert server._current is not None
     server._current.listener.shutdown(socket.SHUT_RDWR)  # as h2corn ends when it cannot accept any more
 
-    with pytest.raises(StartFailed, match="h2corn ended unasked"):
+    with pytest.raises(StartFailed, match="h2corn ended unexpectedly"):
         async with asyncio.timeout(10):
             await server.ended
 

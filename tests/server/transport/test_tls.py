@@ -90,7 +90,7 @@ def test_a_certificate_that_has_expired_is_refused(authority: Authority) -> None
     """No caller would take it."""
     pair = authority.issue("old", days=-1)
 
-    with pytest.raises(StartFailed, match=f"{pair.certificate}: certificate has expired; have it renewed"):
+    with pytest.raises(StartFailed, match=f"{pair.certificate}: certificate has expired; renew it"):
         read_checked(TlsFiles(pair.certificate, pair.key))
 
 
@@ -106,7 +106,7 @@ def test_a_replaced_pair_is_taken_and_told_once(
     with caplog.at_level(logging.INFO):
         assert [rotation.renewed(), rotation.renewed()] == [True, False]
     ends = datetime.fromtimestamp(dates_of(fresh.certificate).not_after_s, UTC)
-    told = f"certificate {pair.certificate} (CN=fresh, until {ends:%Y-%m-%d %H:%M} UTC): new connections see it"
+    told = f"certificate {pair.certificate} (CN=fresh, until {ends:%Y-%m-%d %H:%M} UTC): used for new connections"
     assert caplog.messages == [told]
     assert rotation.contents.certificate == fresh.certificate.read_bytes()
 

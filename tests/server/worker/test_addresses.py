@@ -58,7 +58,7 @@ def test_what_a_server_prints_is_called_as_it_is(tmp_path: Path, host: str, prin
         server.err.until(re.escape(f"listening on {place['address']}, "))
         assert place["page"] == ("" if transport == "grpcio" else f"http://{place['address']}")
         if transport == "grpcio":
-            assert "over grpcio there is no HTTP" in server.err.text
+            assert "transport grpcio has no HTTP" in server.err.text
         else:
             with urllib.request.urlopen(f"http://{place['address']}/v2/health/ready", timeout=30) as ready:
                 assert ready.read() == b'{"ready":true}'
@@ -71,4 +71,4 @@ def test_an_address_that_cannot_be_had_is_named_as_callers_write_it(tmp_path: Pa
         *VOUCH, "serve", str(tmp_path), "--host", "2001:db8::1", "--transport", transport, env=OURS
     ) as server:
         assert server.ended() == 1
-        assert "cannot listen on [2001:db8::1]:8081: it is no address of this machine" in server.err.text
+        assert "cannot listen on [2001:db8::1]:8081: this machine does not have this address" in server.err.text

@@ -156,7 +156,7 @@ async def test_a_worker_that_cannot_be_what_it_should_says_why_and_ends(start: S
     """Here is no such provider."""
     house = await start(provider="cuda")
 
-    assert "provider cuda was asked for" in (await house.until(Listening)).problem
+    assert "provider cuda is not available" in (await house.until(Listening)).problem
     assert await house.ended() == 1
 
 
@@ -184,4 +184,4 @@ async def test_what_is_not_understood_ends_a_worker(start: Start, capfd: pytest.
 
     await house.until(Stopped)
     assert await house.ended() == 0
-    assert "is not understood" in capfd.readouterr().err
+    assert "is invalid" in capfd.readouterr().err

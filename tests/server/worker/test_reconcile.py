@@ -166,7 +166,7 @@ async def test_a_swap_waits_for_the_new_version_and_then_lets_the_old_one_go(hou
         (RuntimeError("can't start new thread"), "it could not be loaded now: can't start new thread", True),
         (
             KeyError("a bug"),
-            "loading it failed in a way that nobody expected (KeyError); the server's log says more",
+            "loading it failed with an unexpected error (KeyError); see the server's log",
             False,
         ),
     ],

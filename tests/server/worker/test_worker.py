@@ -299,15 +299,18 @@ async def test_a_worker_whose_runner_has_ended_wants_to_be_replaced(
         await listener.predict(tiny_images(1)[0])
     house.say(Ping(number=1))
 
-    assert (await house.until(Broken)).reason.startswith("tiny version 1: its runner ended by Crash")
+    assert (await house.until(Broken)).reason.startswith("the runner of tiny version 1 failed: Crash")
     assert (await house.until(Pong)).number == 1
-    with pytest.raises(NotReady, match="its runner has ended"):
+    with pytest.raises(NotReady, match="its runner failed"):
         await listener.predict(tiny_images(1)[0])
 
 
 @pytest.mark.parametrize(
     ("broken", "said"),
-    [("follow", "hearing the supervisor has ended unasked"), ("lacks", "following the line-up has ended unasked")],
+    [
+        ("follow", "the task 'hearing the supervisor' has ended unexpectedly"),
+        ("lacks", "the task 'following the line-up' has ended unexpectedly"),
+    ],
 )
 async def test_a_worker_without_one_of_its_tasks_ends(
     house: House, monkeypatch: pytest.MonkeyPatch, broken: str, said: str
@@ -331,5 +334,5 @@ async def test_a_worker_whose_listener_has_ended_ends(house: House) -> None:
 
     listener.ended.set_exception(OSError("too many open files"))
 
-    with pytest.raises(EndedUnasked, match="listening has ended unasked"):
+    with pytest.raises(EndedUnasked, match="the task 'listening' has ended unexpectedly"):
         await house.ended()

@@ -156,7 +156,7 @@ def test_a_damaged_checkpoint_is_said(tmp_path: Path, content: bytes) -> None:
     checkpoint = Checkpoint(tmp_path, "it", {}, resume=True)
     checkpoint.path.write_bytes(content)
 
-    with pytest.raises(TrainError, match=r"the checkpoint .* cannot be read .* remove it to begin from the start"):
+    with pytest.raises(TrainError, match=r"the checkpoint .* cannot be read .* remove it to start from the beginning"):
         checkpoint.resume_into(Kept())
 
 
@@ -167,7 +167,7 @@ def test_one_changed_bit_is_damage_too(tmp_path: Path) -> None:
     content = bytearray(checkpoint.path.read_bytes())
     content[len(content) // 2] ^= 1
     checkpoint.path.write_bytes(content)
-    with pytest.raises(TrainError, match="it is not as it was written"):
+    with pytest.raises(TrainError, match="the file is damaged"):
         checkpoint.resume_into(Kept())
 
     checkpoint = Checkpoint(tmp_path, "it", {"report": Kept()}, resume=True)

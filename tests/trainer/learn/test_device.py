@@ -16,16 +16,20 @@ def test_the_cpu_is_always_there() -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_device_that_is_not_there_is_refused() -> None:
     """Who asks for CUDA gets CUDA or an error, never the CPU in silence."""
-    with pytest.raises(TrainError, match="--device cuda was asked for"):
+    with pytest.raises(TrainError, match="--device cuda was requested"):
         choose_device("cuda")
 
 
 @pytest.mark.parametrize(
     ("device", "error", "words"),
     [
-        (CUDA, torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "the memory of the GPU does not"),
+        (CUDA, torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "the GPU has too little memory"),
         (CUDA, RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling it"), "or --device cpu"),
-        (CPU, RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "memory of the machine does"),
+        (
+            CPU,
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+            "the machine has too little memory",
+        ),
         (CPU, MemoryError(), "a smaller --batch-size, a smaller --size"),
     ],
 )

@@ -129,7 +129,7 @@ def test_another_backbone_cannot_be_changed() -> None:
     """There is no network in PyTorch for it."""
     other = FrozenClassifier(tiny_backbone(SHAPE), classes=3)
 
-    with pytest.raises(TrainError, match="--fine-tune changes lite0 alone, not tiny"):
+    with pytest.raises(TrainError, match="--fine-tune works only with lite0, not with tiny"):
         fine_tune(other, splits(), RECIPE)
 
 

@@ -217,7 +217,7 @@ def test_any_number_of_images_can_be_gone_through(kind: ModelKind, batch_size: i
 @pytest.mark.parametrize("kind", ["mlp", "cnn"])
 def test_one_image_a_step_is_refused(kind: ModelKind) -> None:
     """A network that normalises over a step's images cannot learn from one at a time, and says what to do."""
-    with pytest.raises(TrainError, match="at least 2 images in every step: try --batch-size"):
+    with pytest.raises(TrainError, match="at least 2 images in every step: pass --batch-size"):
         fit(made(kind), made_up(), replace(QUICK, batch_size=1))
 
 
@@ -229,7 +229,7 @@ def test_fitting_ends_where_the_fit_loss_leaves_little_to_learn() -> None:
     notes = [epoch.note for epoch in result.epochs if epoch.note]
 
     assert 5 < len(result.epochs) - 1 < 40
-    assert notes == [f"the loss on fit leaves little to learn: {len(result.epochs) - 1} epochs will do"]
+    assert notes == [f"the loss on fit leaves little to learn, so training ends after {len(result.epochs) - 1} epochs"]
     assert told[-1].rate < 0.1 * max(step.rate for step in told)
     again = fit(made("linear"), made_up(), recipe)
     assert [epoch.fit_loss for epoch in again.epochs[1:]] == [epoch.fit_loss for epoch in result.epochs[1:]]
@@ -242,7 +242,10 @@ def test_all_that_an_epoch_changes_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     turned = Augmentation(rotation=0.1, scaling=0, shear=0, shift=0)
     fitted = fit(made("cnn"), made_up(), replace(QUICK, epochs=4, enough=10.0, augment=turned))
 
-    assert fitted.epochs[1].note == "variants are weaker; the loss on fit leaves little to learn: 2 epochs will do"
+    assert (
+        fitted.epochs[1].note
+        == "variants are weaker; the loss on fit leaves little to learn, so training ends after 2 epochs"
+    )
 
 
 @pytest.mark.parametrize(("settled", "best"), [(0.0, 1), (0.75, 7), (1.0, 8)])
@@ -275,7 +278,7 @@ def test_a_fit_of_hard_images_is_one_by_their_recipe(seed: int, monkeypatch: pyt
     assert digest(begun) == digest(straight)
     assert (result.recipe, same.recipe) == (expected, None)
     assert len(result.epochs) == len(same.epochs) == 5
-    found = "these images are hard: only 90.0% of tune are right after epoch 2, so fitting begins again, for 4 epochs"
+    found = "these images are hard: tune accuracy is only 90.0% after epoch 2, so fitting restarts, for 4 epochs"
     assert [epoch.note for epoch in result.epochs] == [found, "", "", "", ""]
     assert [step.number for step in told] == [*range(9), *range(17)]
     assert told[-1].of == 16

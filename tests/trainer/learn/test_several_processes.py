@@ -135,7 +135,7 @@ def test_a_process_that_is_left_alone_says_so_in_a_sentence(error: Exception, mo
     """The one that failed has said why; the others need no traceback."""
     with (
         pretended(monkeypatch, lambda name, timeout: None),
-        pytest.raises(TrainError, match="another process of this training has ended"),
+        pytest.raises(TrainError, match="another process of this training ended"),
         joined(torch.device("cpu")),
     ):
         raise error

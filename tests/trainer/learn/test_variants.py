@@ -80,7 +80,7 @@ def mirrors(variants: Variants) -> bool:
 
 def test_mirrored_images_are_learned_where_they_are_answered_as_well() -> None:
     """Presumed or not; where nothing was presumed it is said."""
-    for presumed, note in ((True, ""), (False, "mirrored images are learned too: 100% of them are answered right")):
+    for presumed, note in ((True, ""), (False, "mirrored images are learned too: their accuracy is 100%")):
         variants, said = looked(replace(FOUND, flip=presumed), upright, by_row)
 
         assert said.startswith(note)
@@ -90,7 +90,7 @@ def test_mirrored_images_are_learned_where_they_are_answered_as_well() -> None:
 
 def test_mirrored_images_are_not_learned_where_they_mean_something_else() -> None:
     """As arrows to the left and to the right do, presumed or not; against the presumption it is said."""
-    for presumed, note in ((True, "mirrored images are learned no more: 0% of them are answered right"), (False, "")):
+    for presumed, note in ((True, "mirrored images are no longer learned: their accuracy is 0%"), (False, "")):
         variants, said = looked(replace(FOUND, flip=presumed), sided, by_column)
 
         assert said.startswith(note)
@@ -185,7 +185,7 @@ def test_variants_are_made_weaker_where_whole_images_are_answered_far_worse() ->
 
     said = look(variants, answered(0.1, 0.8, 0.8), sided)
 
-    assert said.startswith("variants are made half as strong, 0.5 of the recipe's: 80% of them are answered right, of")
+    assert said.startswith("variants are made half as strong, 0.5 of the recipe's: their accuracy is 80%, that of")
 
 
 def test_looks_that_say_the_same_are_evidence_together() -> None:
@@ -210,7 +210,7 @@ def test_variants_from_which_nothing_is_learned_are_made_weaker() -> None:
     others = [look(slow, answered(0.5, 0.5, 0.5), sided, learned=0.7) for _ in range(4)]
 
     assert said[:2] == ["", ""]
-    assert said[2].endswith("0.5 of the recipe's: nothing is learned from them, 52% are answered right")
+    assert said[2].endswith("0.5 of the recipe's: nothing is learned from them, accuracy is 52%")
     assert said[3].startswith("variants are made half as strong, 0.25")
     assert others == [""] * 4
 
@@ -231,7 +231,7 @@ def test_of_uneven_classes_what_is_known_of_the_rare_one_is_learned() -> None:
 
     assert told(torch.ones(200, dtype=torch.bool)) == [""] * 4
     assert told(balanced) == [""] * 4
-    assert "nothing is learned from them, 97% are" in told(labels == 0)[2]
+    assert "nothing is learned from them, accuracy is 97%" in told(labels == 0)[2]
 
 
 def test_what_was_decided_is_kept() -> None:

@@ -22,12 +22,12 @@ def of(correct: int, total: int = 100) -> Accuracy:
     ("found", "begins"),
     [
         ({"ants": (98, 100, 500), "bees": (70, 100, 60)}, "Add images of bees first: 70 of 100 found, 95 % interval"),
-        ({"ants": (8, 10, 50), "bees": (9, 10, 60)}, "No class clearly needs more images than the others: ants is"),
+        ({"ants": (8, 10, 50), "bees": (9, 10, 60)}, "No class clearly needs more images than the others: ants has"),
         ({"ants": (10, 10, 50), "bees": (12, 12, 30)}, "No class needs more images than the others: every"),
         ({"ants": (0, 0, 50), "bees": (3, 12, 30), "flies": (99, 100, 9)}, "Add images of bees first: 3 of 12"),
         (
             {"ants": (0, 4, 9), "bees": (9, 9, 60), "flies": (0, 6, 9)},
-            "Only bees is found, and of the others 0 of",
+            "Only bees is found, and 0 of",
         ),
         ({"a" * 99: (1, 90, 2), "bees": (80, 90, 2)}, "Add images of aaaa"),
     ],
@@ -52,7 +52,7 @@ def test_one_mistake_is_no_reason_where_all_others_are_found() -> None:
     """It may have hit either class; several of them have not by chance."""
     few, many = ([ClassFound("ants", of(n, 10), 50), ClassFound("bees", of(10, 10), 60)] for n in (9, 3))
 
-    assert more_images(few).startswith("No class clearly needs more images than the others: ants is found least")
+    assert more_images(few).startswith("No class clearly needs more images than the others: ants has the lowest recall")
     assert more_images(many).startswith("Add images of ants first: 3 of 10 found")
 
 
@@ -62,32 +62,32 @@ def test_one_mistake_is_no_reason_where_all_others_are_found() -> None:
         (Contradicted(0, 0, None, None), "No answer contradicts a label"),
         (
             Contradicted(0, 0, None, "9 are too many"),
-            "No answer contradicts a label; the labels of fit were not looked at, because 9 are too many",
+            "No answer contradicts a label; the labels of fit were not checked, because 9 are too many",
         ),
         (
             Contradicted(0, 1, "3.jpg (x)", None),
-            "One label is contradicted, but not surely: that of 3.jpg (x)",
+            "One label is contradicted, but not with high confidence: that of 3.jpg (x)",
         ),
         (
             Contradicted(0, 3, "3.jpg (x)", None),
-            "3 labels are contradicted, none of them surely; begin with that of 3.jpg (x)",
+            "3 labels are contradicted, none with high confidence; begin with that of 3.jpg (x)",
         ),
         (
             Contradicted(1, 5, "3.jpg (x)", None),
-            "Look at the one label that is surely contradicted, of 3.jpg (x)",
+            "Check the one label that is contradicted with high confidence, that of 3.jpg (x)",
         ),
         (
             Contradicted(12, 50, "3.jpg (x)", None),
-            "Look at the 12 labels that are surely contradicted, first that of 3.jpg (x)",
+            "Check the 12 labels that are contradicted with high confidence, first that of 3.jpg (x)",
         ),
         (
             Contradicted(0, 0, None, "9 are too many", by_model=False),
-            "No labels were looked at: of fit, because 9 are too many; of the others, because the model is "
+            "No labels were checked: those of fit, because 9 are too many; the others, because the model is "
             "right for too few of them",
         ),
         (
             Contradicted(0, 0, None, None, by_model=False),
-            "No answer contradicts a label; those of the other splits were not looked at, because the model is "
+            "No answer contradicts a label; those of the other splits were not checked, because the model is "
             "right for too few of them",
         ),
     ],
@@ -110,7 +110,7 @@ FLAT, RISING = Curve((100, 200), (0.90, 0.905)), Curve((100, 200), (0.80, 0.90))
         (Ability(1.0, of(20, 20), None, RISING, "a head"), "More images would help: from 100 images 80.0% right"),
         (Ability(1.0, of(20, 20), None, Curve((9, 18), (0.98, 0.995)), "a head"), "Neither more images nor a bigger"),
         (Ability(1.0, of(60), "--backbone lite0", None, backbone="--backbone lite0"), "A backbone (--backbone"),
-        (Ability(0.9, of(80), "--model cnn", FLAT, "a head"), "A bigger model (--model cnn) would help: the same"),
+        (Ability(0.9, of(80), "--model cnn", FLAT, "a head"), "A bigger model (--model cnn) would help: with the same"),
         (Ability(1.0, of(90), "--model cnn", RISING, "a head"), "More images would help: from 100 images 80.0% right"),
         (Ability(1.0, of(90), None, FLAT, "a head"), "The last half of the images brought no clear gain (from 100"),
         (Ability(0.99, of(90), "--model cnn", None), "More images would probably help more than a bigger model: 99.0%"),

@@ -152,7 +152,7 @@ def test_likely_label_errors_and_advice_stand_in_the_page(
     text = " ".join(Page(digits_page).text.split())
     none = text_of(replace(run, hindsight=Hindsight(reason="nobody had the time", no_curve="the ink is out")), recorder)
 
-    assert f"{seen.contradicted} labels are contradicted, {seen.sure} of them surely" in text
+    assert f"{seen.contradicted} labels are contradicted, {seen.sure} of them with high confidence" in text
     doubt = seen.doubts[0]
     assert f"{doubt.part} image {doubt.row}, labelled {doubt.label}" in Page(digits_page).alts
     assert all(f"{sentence}." in text for sentence in next_steps(run).sentences)
@@ -180,7 +180,7 @@ def test_a_page_that_cannot_be_small_enough_is_an_error(
     """Rather than a page that nobody's browser shows."""
     monkeypatch.setattr("vouch.trainer.report.page.MAX_BYTES", 10_000)
 
-    with pytest.raises(TrainError, match="takes .* bytes without any image"):
+    with pytest.raises(TrainError, match="has .* bytes even without images"):
         report_html(*learned_digits)
 
 

@@ -1,1 +1,1 @@
-"""Networks that others have trained, as they are: images in, features out."""
+"""Pretrained networks, unchanged: images in, features out."""

@@ -1,4 +1,4 @@
-"""A frozen network as whoever uses it sees it: a graph from raw pixels to features, and where its weights are from."""
+"""A frozen network for its users: a graph from raw pixels to features, and the source of its weights."""
 
 from dataclasses import dataclass
 
@@ -10,21 +10,21 @@ from vouch.trainer.learn.backbone.lite0 import EARLIER, FEATURES, MEAN, SCALE, S
 from vouch.trainer.learn.backbone.pixels import check_channels
 
 SMALLEST = 64
-"""Pixels a side below which 2 x 2 places would be all that is left."""
+"""Least pixels per side; with fewer, only 2 x 2 places would be left."""
 
 
 @dataclass(frozen=True, eq=False)
 class Backbone:
-    """A network that makes features of images, and is not changed by what is learned from them."""
+    """A network that computes features of images and is not trained."""
 
     facts: BackboneFacts
     graph: bytes
-    """An .onnx file: `images`, uint8 (N, H, W) or (N, H, W, C), to `features`, float32 (N, D), and where there are
-    places to `places`, float32 (N, D, h, w)."""
+    """An .onnx file: from `images`, uint8 (N, H, W) or (N, H, W, C), to `features`, float32 (N, D), and, if it has
+    places, to `places`, float32 (N, D, h, w)."""
     has_places: bool
-    """Whether the features are the mean over places of the image."""
+    """Whether the features are means over places of the image."""
     earlier: int = 0
-    """So many features, the last of all, are not of the last layer."""
+    """Number of features that are not of the last layer; they come last."""
 
 
 def lite0(image_shape: tuple[int, ...]) -> Backbone:
@@ -34,19 +34,19 @@ def lite0(image_shape: tuple[int, ...]) -> Backbone:
         image_shape: (H, W) or (H, W, C), C 1 or 3, sides of at least 64 pixels.
 
     Raises:
-        TrainError: its weights are not installed, or it takes no such images.
+        TrainError: its weights are not installed, or it cannot use such images.
     """
     check_lite0(image_shape)
     return lite0_of(weights.convolutions(), image_shape)
 
 
 def check_lite0(image_shape: tuple[int, ...]) -> None:
-    """Raises TrainError: lite0 takes no images of this shape."""
+    """Raises TrainError: lite0 cannot use images of this shape."""
     check_channels(image_shape)
     if min(image_shape[:2]) < SMALLEST:
         raise TrainError(
             f"the images have {image_shape[0]} x {image_shape[1]} pixels; lite0 needs at least {SMALLEST} x {SMALLEST}:"
-            f" try --size {SIZE[0]}, or --backbone none"
+            f" pass --size {SIZE[0]}, or --backbone none"
         )
 
 
@@ -55,7 +55,7 @@ def lite0_of(convolutions: Convolutions, image_shape: tuple[int, ...], fine_tune
 
     Args:
         convolutions: of every layer, batch norms folded in.
-        fine_tuned: whether they are others than the published ones.
+        fine_tuned: whether they differ from the published ones.
     """
     facts = BackboneFacts(
         name="lite0",

@@ -1,6 +1,6 @@
-"""Features of many images, by ONNX Runtime: the same bytes on one machine for any number of threads.
+"""Features of many images, by ONNX Runtime: identical on one machine for any number of threads.
 
-Each thread runs batches of its own through one session that computes with one thread, so no sum is ever split.
+All threads use one session, each with its own batches. The session computes with one thread, so sums are never split.
 """
 
 from collections import deque
@@ -16,10 +16,10 @@ from vouch.trainer.errors import TrainError
 from vouch.trainer.learn.backbone.backbone import Backbone
 
 BATCH_PIXELS = 2 * 224 * 224
-"""Of a batch. Measured with lite0: an image takes 10.3 ms of a core in a batch of 2, 11.8 in one of 16, where what the
-layers give no longer stays in the cache, and 190 MB more."""
+"""Pixels per batch. Measured with lite0: an image takes 10.3 ms of a core in a batch of 2, and 11.8 ms in one of 16,
+whose layer outputs no longer fit into the cache and need 190 MB more."""
 RUN_S = 600.0
-"""A batch that is not done by then never is."""
+"""Time limit for a batch, in seconds."""
 
 
 def features(
@@ -28,12 +28,12 @@ def features(
     flipped: bool = False,
     threads: int = 1,
 ) -> np.ndarray:
-    """What the backbone makes of each image.
+    """The features of each image.
 
     Args:
         images: uint8, shape (N, H, W) or (N, H, W, C).
-        flipped: mirrored left to right first.
-        threads: batches that run at once; they decide nothing.
+        flipped: whether images are mirrored left to right first.
+        threads: batches that run at the same time; this does not affect the result.
 
     Returns:
         float32, shape (N, D).
@@ -45,8 +45,8 @@ def features(
 
 
 def places(backbone: Backbone, images: Images, threads: int = 1) -> np.ndarray:
-    """What the backbone finds place by place, float32, shape (N, D, h, w): of a few images, for it is large."""
-    assert backbone.has_places, "asked of a backbone that has none"
+    """The features at each place, float32, shape (N, D, h, w); only for a few images, because it is large."""
+    assert backbone.has_places, "this backbone has no places"
     return _computed(backbone, images, "places", False, threads)
 
 
@@ -64,14 +64,14 @@ def _computed(backbone: Backbone, images: Images, output: str, flipped: bool, th
     for part in _in_turn(run, batches(images, most=most), threads):
         made[done : (done := done + len(part))] = part
     if not np.isfinite(made).all():
-        raise TrainError(f"the backbone {backbone.facts.name} makes features that are not finite numbers")
+        raise TrainError(f"the backbone {backbone.facts.name} gives features that are not finite numbers")
     return made
 
 
 def _in_turn(
     run: Callable[[np.ndarray], np.ndarray], given: Iterator[np.ndarray], threads: int
 ) -> Iterator[np.ndarray]:
-    """The results in the order of the batches, of which no more are held than there are threads, and one."""
+    """The results in the order of the batches; at most one batch more than threads is in memory."""
     with ThreadPoolExecutor(threads, "features") as pool:
         waiting: deque[Future[np.ndarray]] = deque()
         for batch in given:
@@ -83,21 +83,21 @@ def _in_turn(
 
 
 def open_session(graph: bytes) -> ort.InferenceSession:
-    """A session that computes with one thread, on the processor.
+    """A session that computes with one thread, on the CPU.
 
     Raises:
-        TrainError: ONNX Runtime does not load the graph.
+        TrainError: ONNX Runtime cannot load the graph.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
-    options.log_severity_level = 4  # errors are raised as well; its own lines quote the graph's names as they are
-    options.add_session_config_entry("session.load_model_format", "ONNX")  # what was looked at, whatever it begins with
+    options.log_severity_level = 4  # errors are raised anyway; the log would print the graph's names unescaped
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # never guess the format, which was checked
     try:
         return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as err:  # ONNX Runtime's exceptions have no common base of their own
-        raise TrainError(f"ONNX Runtime does not load the backbone's graph: {first_line(err)}") from err
+    except Exception as err:  # ONNX Runtime's exceptions have no common base class
+        raise TrainError(f"ONNX Runtime cannot load the backbone's graph: {first_line(err)}") from err
 
 
 def first_line(err: Exception) -> str:
-    """Of what it says; its name where it says nothing."""
+    """The first line of an error's message; its type's name if there is no message."""
     return (str(err).strip() or type(err).__name__).splitlines()[0]

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 as an ONNX graph, written node by node from its table: in a fraction of a second."""
+"""EfficientNet-Lite0 as an ONNX graph, written node by node from its table in a fraction of a second."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +13,7 @@ OPSET, IR_VERSION = 20, 10
 
 
 def lite0_graph(convolutions: Convolutions, image_shape: tuple[int, ...]) -> bytes:
-    """The .onnx file's content: `images` to `features` (N, 2368), and `places` (N, 2368, h, w).
+    """The .onnx file's content: from `images` to `features` (N, 2368) and `places` (N, 2368, h, w).
 
     Args:
         convolutions: of every layer, batch norms folded in.
@@ -43,12 +43,12 @@ def features_output(features: int) -> ValueInfoProto:
 
 
 def places_output(features: int, sides: Sequence[int]) -> ValueInfoProto:
-    """The output `places`: float32, shape (N, D, h, w), whose mean over the last two axes the features are."""
+    """The output `places`: float32, shape (N, D, h, w); its mean over the last two axes gives the features."""
     return helper.make_tensor_value_info("places", TensorProto.FLOAT, ["N", features, *sides])
 
 
 def as_file(part: Nodes, inputs: Sequence[ValueInfoProto], outputs: Sequence[ValueInfoProto]) -> bytes:
-    """A whole graph as a file of opset 20; the same parts give the same bytes."""
+    """A graph as a file of opset 20; the same parts give the same bytes."""
     graph = helper.make_graph(part.nodes, "backbone", inputs, outputs, part.constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     onnx.checker.check_model(model, full_check=True)
@@ -78,7 +78,7 @@ def _layer(layer: Layer, now: str, kept: str, sides: Sequence[int]) -> Iterator[
 
 
 def _pooled(given: Sequence[str]) -> Iterator[NodeProto]:
-    """Each is pooled by itself: in int8 they have ranges of their own, and without `places` nothing is put together."""
+    """Pools each part separately, so that each has its own range in int8, and `places` can be removed."""
     yield helper.make_node("Concat", given, ["places"], "places", axis=1)
     means = [f"pool/{number}" for number in range(len(given))]
     for value, mean in zip(given, means, strict=True):

@@ -1,4 +1,4 @@
-"""A backbone and the head that was fitted on its features, as one graph."""
+"""Joins a backbone and the head that was fitted on its features into one graph."""
 
 import onnx
 from onnx import ModelProto, compose, helper, version_converter
@@ -9,22 +9,22 @@ from vouch.trainer.learn.backbone.origin import forget_origin
 
 OUTPUTS = ["probabilities", "logits"]
 MAX_BYTES = (2 << 30) - (1 << 20)
-"""Of an ONNX file: protobuf ends at 2 GiB; the rest is for the head."""
+"""Largest ONNX file: protobuf's limit is 2 GiB, of which 1 MiB is reserved."""
 
 
 def joined(backbone: Backbone, head: bytes) -> bytes:
-    """The .onnx file that is served: raw pixels in, probabilities and logits out; places are left out.
+    """The .onnx file that is served: raw pixels in, probabilities and logits out; places are removed.
 
     Args:
-        head: an .onnx file of opset 20: `features`, float32 (N, D), to `probabilities` and `logits`.
+        head: an .onnx file of opset 20, from `features`, float32 (N, D), to `probabilities` and `logits`.
 
     Raises:
-        TrainError: the two together are larger than a file may be.
+        TrainError: the two together are too large for a file.
     """
     if len(backbone.graph) + len(head) > MAX_BYTES:
         raise TrainError(
             f"the backbone and its head have {len(backbone.graph) + len(head):,} bytes together; an ONNX file has at "
-            f"most {MAX_BYTES:,}: take a smaller backbone"
+            f"most {MAX_BYTES:,}: use a smaller backbone"
         )
     front, behind = onnx.load_model_from_string(backbone.graph), onnx.load_model_from_string(head)
     front = _without_places(front)
@@ -42,12 +42,12 @@ def joined(backbone: Backbone, head: bytes) -> bytes:
 
 
 def opset_of(model: ModelProto) -> int:
-    """Of ONNX's own operators."""
+    """The version of ONNX's own operators."""
     return max((found.version for found in model.opset_import if found.domain in ("", "ai.onnx")), default=1)
 
 
 def _say_opset_once(model: ModelProto) -> None:
-    """Merging names it for each of the two, and the quantizer takes a file with two for one with none."""
+    """Removes duplicates: merging states the opset twice, and the quantizer treats such a file as if it had none."""
     once = {entry.domain: entry.version for entry in model.opset_import}
     del model.opset_import[:]
     model.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in once.items())

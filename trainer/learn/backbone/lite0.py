@@ -1,10 +1,10 @@
-"""EfficientNet-Lite0: its layers as a table, and the network in PyTorch, for whoever changes its weights.
+"""EfficientNet-Lite0: its layers as a table, and the network in PyTorch for fine-tuning.
 
-The table is the one description: the graph in ONNX (graph.py) and the names of the weights (weights.py) are made from
-it too. Its source is efficientnet_lite_builder.py in TensorFlow's repository tpu, models/official/efficientnet/lite:
+The table is the only description: the ONNX graph (graph.py) and the names of the weights (weights.py) are made from it
+too. Its source is efficientnet_lite_builder.py in TensorFlow's repository tpu, models/official/efficientnet/lite:
 EfficientNet-B0 of "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks" (Tan and Le 2019, table 1)
-with ReLU6 for swish and without squeeze-and-excitation. Batch norms are part of the convolutions: their statistics
-never change here.
+with ReLU6 instead of swish and without squeeze-and-excitation. Batch norms are folded into the convolutions: their
+statistics never change here.
 """
 
 from collections.abc import Iterator, Mapping
@@ -41,23 +41,23 @@ class Layer(NamedTuple):
 
     name: str
     norm: str
-    """As the published weights name the two."""
+    """Names of the convolution and the batch norm in the published weights."""
     before: int
     after: int
     kernel: int
     stride: int = 1
     depthwise: bool = False
-    """Whether each channel has a template of its own, and no sum over channels is made."""
+    """Whether each channel has its own template, without a sum over channels."""
     bends: bool = True
     """Whether ReLU6 follows."""
     opens: bool = False
     """Whether a block begins with it."""
     adds: bool = False
-    """Whether the block's input is added to what comes out."""
+    """Whether the block's input is added to its output."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Of its weight."""
+        """The shape of its weight."""
         return self.after, 1 if self.depthwise else self.before, self.kernel, self.kernel
 
 
@@ -73,7 +73,7 @@ def _layers() -> Iterator[Layer]:
 
 
 def _block(name: str, before: int, after: int, kernel: int, stride: int, expansion: int) -> Iterator[Layer]:
-    """Widened, looked at channel by channel, narrowed: an inverted residual."""
+    """An inverted residual: a wide 1 x 1 convolution, a depthwise one, and a narrow 1 x 1 one."""
     wide = before * expansion
     if expansion > 1:
         yield Layer(f"{name}_expand_conv", f"{name}_bn0", before, wide, kernel=1, opens=True)
@@ -86,7 +86,7 @@ LAYERS = tuple(_layers())
 
 
 def _given() -> Iterator[int]:
-    """The last layer, and those before it that end a block and have as many places."""
+    """Rows of the last layer, and of earlier ones that end a block and have the same number of places."""
     halved = max(row for row, layer in enumerate(LAYERS) if layer.stride > 1)
     yield len(LAYERS) - 1
     yield from (row for row in range(halved, len(LAYERS)) if not LAYERS[row].bends)
@@ -100,7 +100,7 @@ FEATURES = LAST + EARLIER
 
 
 def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Pixels of 0 before and after, as TensorFlow's padding "same" has them: the odd one goes behind.
+    """Zero pixels before and after, as TensorFlow's padding "same": the odd one is added at the end.
 
     https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2
     """
@@ -110,7 +110,7 @@ def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
 
 
 class Same(nn.Conv2d):
-    """A convolution with TensorFlow's padding "same": a side comes out divided by the stride, rounded up."""
+    """A convolution with TensorFlow's padding "same": the output side is the input side / stride, rounded up."""
 
     def forward(self, x: Tensor) -> Tensor:
         """
@@ -142,13 +142,13 @@ class Lite0(nn.Module):
                 module.bias.copy_(torch.from_numpy(bias))
             made.append(module)
         self.layers = nn.Sequential(*made)
-        """In the order of the table; run by `places`, for blocks add their input."""
+        """In the order of the table; run by `places`, because blocks add their input."""
 
     def places(self, x: Tensor) -> Tensor:
-        """What the last layer finds, place by place, and behind it what earlier ones do.
+        """The features of the last layer at each place, followed by those of earlier layers.
 
         Args:
-            x: pixels less `MEAN`, by `SCALE`: float32, shape (N, 3, H, W).
+            x: (pixels - `MEAN`) / `SCALE`: float32, shape (N, 3, H, W).
 
         Returns:
             shape (N, 2368, H / 32, W / 32), rounded up.
@@ -168,6 +168,6 @@ class Lite0(nn.Module):
         return self.places(x).mean(dim=(2, 3))
 
     def convolutions(self) -> Convolutions:
-        """The weights as they are now, for the graph."""
+        """The current weights, for the graph."""
         values = [part.detach().cpu().numpy().copy() for part in self.layers.parameters()]
         return {layer.name: (values[2 * row], values[2 * row + 1]) for row, layer in enumerate(LAYERS)}

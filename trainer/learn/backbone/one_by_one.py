@@ -1,15 +1,15 @@
-"""A graph that was exported for one image alone, run once for each image of a batch, by ONNX's operator Scan."""
+"""Runs a graph that was exported for a single image once for each image of a batch, by ONNX's operator Scan."""
 
 import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 
 def one_by_one(model: ModelProto, image: tuple[int, ...]) -> ModelProto:
-    """The graph with a free batch: input and output are called as before, the nodes lie within one.
+    """The graph with a dynamic batch axis: its nodes become the body of one node.
 
     Args:
-        model: one input and one output, of a batch of 1.
-        image: shape of one, as the graph takes it.
+        model: with one input and one output, for a batch of 1.
+        image: shape of one image in the graph's input.
     """
     (given,), (made,) = model.graph.input, model.graph.output
     element = given.type.tensor_type.elem_type

@@ -1,4 +1,4 @@
-"""What an ONNX file says of the machine that made it, which nobody who serves it needs."""
+"""Removes information about the machine that made an ONNX file, which serving does not need."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ from onnx import GraphProto, ModelProto
 
 
 def forget_origin(model: ModelProto) -> None:
-    """Drops notes, which hold source lines and paths; those in graphs within nodes too."""
+    """Removes notes, which contain source lines and paths, also from graphs within nodes."""
     model.ClearField("metadata_props")
     waiting: list[GraphProto] = [model.graph]
     for graph in waiting:

@@ -1,4 +1,4 @@
-"""The first nodes of a backbone's graph: raw pixels, as a server gets them, to what the network was made for."""
+"""The first nodes of a backbone's graph: from raw pixels, as a server receives them, to the network's input."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,22 +26,22 @@ def images_input(image_shape: tuple[int, ...]) -> ValueInfoProto:
 
 
 def check_channels(image_shape: tuple[int, ...]) -> None:
-    """Raises TrainError: the images have neither one channel nor three."""
+    """Raises TrainError: the images have neither 1 nor 3 channels."""
     channels = image_shape[2] if len(image_shape) == 3 else 1
     if channels not in (1, COLOURS):
-        raise TrainError(f"the images have {channels} channels; a backbone takes grey (1) or red, green, blue (3)")
+        raise TrainError(f"the images have {channels} channels; a backbone takes 1 (grey) or 3 (red, green, blue)")
 
 
 def pixel_nodes(
     image_shape: tuple[int, ...], mean: Sequence[float], scale: Sequence[float], output: str, last: bool = False
 ) -> Nodes:
-    """`images` less mean, by scale; grey is repeated for each colour.
+    """(`images` - mean) / scale; grey is repeated for each colour.
 
     Args:
         image_shape: (H, W) or (H, W, C), with C 1 or 3.
         mean: of pixels from 0 to 255: one number, or one for each of red, green and blue.
-        output: what the result is called: float32, shape (N, 3, H, W).
-        last: whether the channels are to be the last axis: (N, H, W, 3).
+        output: name of the result: float32, shape (N, 3, H, W).
+        last: whether channels are the last axis of the result: (N, H, W, 3).
     """
     nodes = [helper.make_node("Cast", ["images"], ["pixels/floats"], "pixels/Cast", to=TensorProto.FLOAT)]
     constants, grey, now = [], len(image_shape) == 2, "pixels/floats"

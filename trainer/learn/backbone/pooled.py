@@ -1,4 +1,4 @@
-"""From what a strange network gives to one row of features an image: a mean over places, or the class token."""
+"""Turns the output of any network into one row of features per image: a mean over places, or the class token."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,26 +17,27 @@ class Pooled:
     """The last nodes of a backbone's graph."""
 
     part: Nodes
-    """They make `features`, and `places` where there are any."""
+    """They compute `features`, and `places` if there are places."""
     features: int
     """D."""
     places: tuple[int, int] | None
-    """Height and width of the grid over which the features are a mean."""
+    """Height and width of the grid over which the features are the mean; None without places."""
     words: str
-    """What the features are."""
+    """A description of the features."""
 
 
 def pooled(output: str, shape: tuple[int, ...], sides: Sequence[int], name: str, last: bool = False) -> Pooled:
-    """
+    """The nodes after a network's output.
+
     Args:
-        output: the value in the graph.
-        shape: of it, as a run gave it: (N, D), (N, D, h, w) or (N, T, D).
+        output: name of the value in the graph.
+        shape: its shape in a run: (N, D), (N, D, h, w) or (N, T, D).
         sides: height and width of the images.
-        name: the file's, for errors.
+        name: of the file, for errors.
         last: whether channels are the last axis: (N, h, w, D).
 
     Raises:
-        TrainError: it is of another form.
+        TrainError: it has another shape.
     """
     if len(shape) == 2:
         made = Pooled(_chain([("Identity", [], {})], output, "features"), shape[1], None, f"the value {output}")
@@ -46,11 +47,11 @@ def pooled(output: str, shape: tuple[int, ...], sides: Sequence[int], name: str,
         made = _of_tokens(output, shape, sides)
     else:
         raise TrainError(
-            f"the value {output!r} of {name} has the shape {shape}; expected a row an image (N, D), a grid "
-            "(N, D, h, w), or tokens (N, T, D): --backbone-output names another one"
+            f"the value {output!r} of {name} has the shape {shape}; expected one row per image (N, D), a grid "
+            "(N, D, h, w), or tokens (N, T, D): choose another value with --backbone-output"
         )
     if not 1 <= made.features <= MAX_FEATURES:
-        raise TrainError(f"{name} makes {made.features:,} features of an image; expected 1 to {MAX_FEATURES:,}")
+        raise TrainError(f"{name} gives {made.features:,} features per image; expected 1 to {MAX_FEATURES:,}")
     return made
 
 
@@ -64,7 +65,7 @@ def _of_grid(output: str, shape: tuple[int, ...], last: bool) -> Pooled:
 
 
 def _of_tokens(output: str, shape: tuple[int, ...], sides: Sequence[int]) -> Pooled:
-    """A token a place gives a mean over places; with others before them, the first is the class token."""
+    """With one token per place, the mean over places; with further tokens before them, the first, the class token."""
     grid = _grid(shape[1], sides)
     if grid is None:
         steps: list[Step] = [("Gather", [numpy_helper.from_array(np.array(0), "pooled/first")], {"axis": 1})]
@@ -75,11 +76,11 @@ def _of_tokens(output: str, shape: tuple[int, ...], sides: Sequence[int]) -> Poo
         ("Reshape", [numpy_helper.from_array(np.array([0, 0, *grid]), "pooled/grid")], {}),
     ]
     part = _joined_parts(_chain(steps, output, "places"), _mean())
-    return Pooled(part, shape[2], grid, f"the mean of the value {output} over all tokens, one a place")
+    return Pooled(part, shape[2], grid, f"the mean of the value {output} over all tokens, one per place")
 
 
 def _grid(tokens: int, sides: Sequence[int]) -> tuple[int, int] | None:
-    """Rows and columns of so many places in an image of this form; None where they make no such grid."""
+    """Rows and columns of a grid with this many places and the image's proportions; None if there is none."""
     for rows in range(1, tokens + 1):
         columns, rest = divmod(tokens, rows)
         if not rest and tokens > 1 and rows * sides[1] == columns * sides[0]:
@@ -95,7 +96,7 @@ Step = tuple[str, list[TensorProto], dict[str, Any]]
 
 
 def _chain(steps: Sequence[Step], first: str, last: str) -> Nodes:
-    """Nodes one behind the other: operator, further inputs as constants, attributes."""
+    """A chain of nodes, each given by operator, further inputs as constants, and attributes."""
     nodes, constants, now = [], [], first
     for row, (operator, values, attributes) in enumerate(steps):
         after = last if row == len(steps) - 1 else f"pooled/{last}/{row}"

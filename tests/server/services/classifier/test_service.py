@@ -106,7 +106,7 @@ async def test_a_model_has_to_be_named_where_there_are_several(serving: Serving)
 
     assert await refusal(serving.classifier.Predict(raw(images))) == (
         grpc.StatusCode.INVALID_ARGUMENT,
-        "a model has to be named: there are other, tiny. --default-model chooses one for calls that name none",
+        "name a model: there are other, tiny. --default-model sets one for calls that name none",
     )
     assert (await serving.classifier.Predict(raw(images, model="other"))).model == "other"
 
@@ -178,7 +178,7 @@ async def test_a_stream_ends_when_the_server_drains_after_what_it_has_read(servi
     assert answer.id == "read"
     assert await refusal(stream.read()) == (
         grpc.StatusCode.UNAVAILABLE,
-        "the server is draining; another one may answer",
+        "the server is draining; another server may answer",
     )
 
 
@@ -319,7 +319,7 @@ async def test_files_beyond_what_may_wait_for_decoding_are_refused_at_once(servi
     )
 
     assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert "0 files wait to be decoded and at most 100 may; 101 more do not fit" in details
+    assert "0 files wait to be decoded, and the limit is 100; 101 more do not fit" in details
 
 
 async def test_a_caller_that_hangs_up_is_no_error_of_ours(serving: Serving, caplog: pytest.LogCaptureFixture) -> None:

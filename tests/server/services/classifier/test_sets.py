@@ -140,7 +140,7 @@ async def test_a_multi_label_model_tells_its_thresholds_and_promises_no_coverage
     assert several.calibration.temperature == 1.5
     assert not several.calibration.coverages
     assert code is grpc.StatusCode.INVALID_ARGUMENT
-    assert "each from its own threshold on" in message
+    assert "is a multi-label model, which promises no coverage" in message
 
 
 async def test_a_multi_label_model_is_recounted_by_whole_images(serving: Serving) -> None:

@@ -47,7 +47,7 @@ async def test_loading_and_unloading_are_not_for_callers(serving: Serving) -> No
     for call in calls:
         code, message = await refusal(call)
         assert code is grpc.StatusCode.UNAVAILABLE
-        assert message.startswith("explicit load / unload is not allowed: the models folder is watched")
+        assert message.startswith("explicit load / unload is not allowed: the server watches the models folder")
     assert serving.catalog.find("tiny")
 
 

@@ -58,7 +58,7 @@ def test_a_value_that_is_no_pixel_is_named(value: int, around: tuple[list[int], 
 
 
 def test_a_value_without_an_end_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match="whole values"):
+    with pytest.raises(InvalidRequest, match="complete values"):
         read_pixels(packed([1, 2]) + b"\x80")
 
 

@@ -53,7 +53,7 @@ def test_features_are_the_mean_over_places() -> None:
 
 def test_features_that_are_no_numbers_are_refused() -> None:
     """They would end as NaN in every weight of the head."""
-    with pytest.raises(TrainError, match="tiny makes features that are not finite"):
+    with pytest.raises(TrainError, match="tiny gives features that are not finite"):
         features(tiny_backbone((16, 12, 3), factor=np.inf), photos(2))
 
 
@@ -61,5 +61,5 @@ def test_a_graph_that_does_not_load_is_no_traceback() -> None:
     """One sentence of ours, with the first line of ONNX Runtime's."""
     backbone = tiny_backbone((16, 12, 3))
 
-    with pytest.raises(TrainError, match="does not load the backbone's graph"):
+    with pytest.raises(TrainError, match="cannot load the backbone's graph"):
         features(Backbone(backbone.facts, b"no graph", has_places=True), photos(2))

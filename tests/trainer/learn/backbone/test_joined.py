@@ -63,5 +63,5 @@ def test_more_than_a_file_can_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -
     """Before protobuf fails with words of its own."""
     monkeypatch.setattr(module, "MAX_BYTES", 1_000)
 
-    with pytest.raises(TrainError, match="take a smaller backbone"):
+    with pytest.raises(TrainError, match="use a smaller backbone"):
         joined(tiny_backbone(SHAPE), tiny_head(2))

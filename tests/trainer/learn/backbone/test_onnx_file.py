@@ -255,14 +255,14 @@ def test_flags_count_before_the_files_metadata(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wishes", "metadata", "said"),
     [
-        (FileWishes(mean=(0.485,), scale=(0.25,)), {}, "multiply both by 255: --backbone-scale 63.75"),
+        (FileWishes(mean=(0.485,), scale=(0.25,)), {}, "multiply scale and mean by 255: --backbone-scale 63.75"),
         (FileWishes(scale=(0.0,)), {}, "expected at least 1"),
         (FileWishes(mean=(1.0, 2.0), scale=(1.0,)), {}, "expected one number, or three"),
         (FileWishes(mean=(float("nan"),)), {}, "expected one number, or three"),
         (FileWishes(), {"vouch__mean": "a"}, "vouch.mean 'a'"),
         (FileWishes(), {"vouch__size": "1x2x3"}, "vouch.size '1x2x3'"),
         (FileWishes(), {"Image__BitmapPixelFormat": "Bgr8"}, "Bgr8; expected Rgb8"),
-        (FileWishes(output="nothing"), {}, "no value of the name 'nothing'; its outputs are row"),
+        (FileWishes(output="nothing"), {}, "no value named 'nothing'; its outputs are row"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(
@@ -323,12 +323,12 @@ def two_rows(path: Path) -> None:
     ("change", "said"),
     [
         (foreign, "net.onnx has operators of the domain 'com.microsoft'"),
-        (outside, r"net.onnx has data outside the file, in 'passwd'; .* external_data=False"),
-        (junk, "is no ONNX file"),
+        (outside, r"net.onnx has data in another file, 'passwd'; .* external_data=False"),
+        (junk, "is not an ONNX file"),
         (no_outputs, "net.onnx has no outputs"),
-        (pipe, "cannot be read: expected a file"),
+        (pipe, "cannot be read: expected an ONNX file"),
         (two_inputs, r"needs 2 inputs for its features \(x, mask\)"),
-        (bytes_in, "of the type UINT8; expected FLOAT"),
+        (bytes_in, "and the type UINT8; expected FLOAT"),
         (two_rows, "has the outputs row, mean; which of them .* --backbone-output NAME"),
         (Path.unlink, "cannot be read: No such file"),
     ],
@@ -369,7 +369,7 @@ def test_a_graph_that_mixes_the_images_of_a_batch_is_refused(tmp_path: Path) -> 
     mixed += [helper.make_node("Sub", ["row", "common"], ["mixed"])]
     path = written(tmp_path, [CONV, *POOL, *mixed], ["mixed"], constants={"first": np.array([0])})
 
-    with pytest.raises(TrainError, match="does not treat each image of a batch by itself"):
+    with pytest.raises(TrainError, match="does not process the images of a batch independently"):
         open_file(path, PLAIN).backbone((16, 16, 3))
 
 
@@ -393,7 +393,7 @@ def test_a_size_that_a_file_does_not_take_is_found_before_images_are_decoded(tmp
 
 def test_another_size_than_it_takes_is_refused_before_images_are_read(tmp_path: Path) -> None:
     """A fixed size leaves no choice."""
-    with pytest.raises(TrainError, match="takes images of 16 x 16 pixels alone, not 32 x 32"):
+    with pytest.raises(TrainError, match="takes only images of 16 x 16 pixels, not 32 x 32"):
         open_file(written(tmp_path, [CONV, *POOL]), FileWishes(size=(32, 32)))
 
 

@@ -70,13 +70,13 @@ def test_links_are_followed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("location", "/etc/passwd", "data outside the file, in '/etc/passwd'"),
-        ("location", "../net.onnx.data", "only files beside it are read"),
-        ("location", "net/../../secret", "only files beside it are read"),
+        ("location", "/etc/passwd", "data in another file, '/etc/passwd'"),
+        ("location", "../net.onnx.data", "only files in its folder"),
+        ("location", "net/../../secret", "only files in its folder"),
         ("location", "secret.txt", "whose names begin with net"),
         ("location", "net.gone", "net.gone cannot be read: No such file"),
-        ("offset", "99999999", "is that another one, or cut short"),
-        ("length", "2401", "'a' is in the bytes 0 to 2,401 of the file beside it, which has 2,400"),
+        ("offset", "99999999", "it may be another file, or incomplete"),
+        ("length", "2401", "'a' is in bytes 0 to 2,401 of its data file, which has 2,400"),
         ("length", "-1", "the length '-1' for 'a'; expected a number of bytes"),
     ],
 )
