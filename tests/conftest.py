@@ -47,7 +47,6 @@ LONGEST = (
     "tests/server/transport/test_counting.py",
     "tests/server/transport/test_leaving.py",
     "tests/deploy/test_proxy.py",
-    "tests/client/test_commands.py",
     "tests/server/supervisor/test_ahead.py",
     "tests/server/supervisor/test_serve.py",
     "tests/test_hostile_text.py",
@@ -61,14 +60,8 @@ LONGEST = (
     "tests/bundle/test_samples.py",
     "tests/bundle/test_label_sets.py",
     "tests/bundle/test_accuracy.py",
-    "tests/client/bench/",
     "tests/trainer/learn/test_precision.py",
-    "tests/trainer/learn/test_variants.py",
-    "tests/trainer/learn/test_losses.py",
-    "tests/trainer/learn/test_temperature.py",
     "tests/trainer/judge/test_thresholds.py",
-    "tests/trainer/report/test_recorder.py",
-    "tests/sources/test_tables.py",
     "tests/server/rpc/test_protobuf.py",
     "tests/server/services/test_fast.py",
 )
@@ -96,12 +89,21 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In several processes the longest begin. Where calls are timed, too, counting lines would slow them down."""
-    for item in items:
-        if item.nodeid.startswith(LONGEST):
-            item.add_marker(pytest.mark.no_cover)
+    """In several processes the longest begin."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: [not item.nodeid.startswith(name) for name in LONGEST])
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """The lines of the longest are not counted, their fixtures' neither."""
+    counting = Coverage.current() if item.nodeid.startswith(LONGEST) else None
+    if counting:
+        counting.stop()
+    result = yield
+    if counting:
+        counting.start()
+    return result
 
 
 @pytest.hookimpl(wrapper=True)
