@@ -46,7 +46,7 @@ SERVER = {
     ),
     "serving": ("served", "catalog", "gate", "readiness"),
     "rpc": (
-        *("protobuf", "soon", "status", "context", "method", "admit", "waiting", "call", "fast", "stream"),
+        *("protobuf", "soon", "status", "context", "method", "long", "admit", "waiting", "call", "fast", "stream"),
         "fast_stream",
     ),
     "services": (
@@ -57,8 +57,19 @@ SERVER = {
     "services/classifier": ("describe", "encode", "evaluate", "service"),
     "services/oip": ("repository", "typed", "request", "statistics", "response", "metadata", "model_config", "service"),
     "transport": (
-        *("addresses", "arriving", "inflating", "intake", "tls", "asgi_request", "asgi_call", "grpcio_call", "limits"),
-        *("listening_socket", "asgi"),
+        *(
+            "addresses",
+            "arriving",
+            "inflating",
+            "intake",
+            "joining",
+            "tls",
+            "asgi_request",
+            "asgi_call",
+            "grpcio_call",
+            "limits",
+        ),
+        *("limits", "listening_socket", "asgi"),
         *("h2corn_settings", "choice", "grpcio", "h2corn"),
     ),
     "rest": (

@@ -13,6 +13,7 @@ from vouch.server.rpc.waiting import CallerLeft
 from vouch.server.transport.asgi_request import AsgiRequest, Receive, Scope, Send, body_event, body_events
 from vouch.server.transport.inflating import WINDOW_BITS
 from vouch.server.transport.intake import Intake
+from vouch.server.transport.joining import joined
 
 WORTH_GZIP_BYTES, AT_ONCE_BYTES = 1 << 11, 1 << 16
 """Responses from the first size on are compressed for callers who accept that; up to the second, on the event loop."""
@@ -87,7 +88,7 @@ class Exchange(AsgiRequest):
             return content
         return await self.intake.inflater.inflated(content, encoding, hold, self.client)
 
-    async def _received(self, hold: Hold) -> bytes:
+    async def _received(self, hold: Hold) -> Serialized:
         most = self.intake.max_message_bytes
         length = self.header(b"content-length")
         if length.isdecimal() and int(length[:20]) > most:
@@ -104,7 +105,7 @@ class Exchange(AsgiRequest):
                     raise MessageTooLarge(f"the body has more than {most:,} bytes, which is the limit")
                 arrival.came(len(pieces[-1]))
                 more = event.get("more_body", False)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return await joined(pieces)
 
     async def answer(self, content: Content) -> None:
         """Sends a whole response. Raises CallerLeft."""

@@ -13,6 +13,8 @@ from vouch.server.rpc.method import Serialized
 MEDIA_TYPE = "multipart/form-data"
 AT_ONCE_BYTES = 1 << 13
 """Bodies up to this size are read on the event loop: about a hundred parts, four milliseconds."""
+PIECE_BYTES = 1 << 18
+"""Bytes of a body that are read in one go."""
 MOST_FIELDS, MOST_FIELD_BYTES, MOST_HEADER_BYTES = 20, 1000, 8192
 """Most fields of a form without its files; most bytes of such a field; most bytes of a part's headers."""
 
@@ -21,7 +23,7 @@ MOST_FIELDS, MOST_FIELD_BYTES, MOST_HEADER_BYTES = 20, 1000, 8192
 class Form:
     """The contents of a form."""
 
-    files: list[bytes] = field(default_factory=list)
+    files: list[bytearray] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     """The caller's names of the files."""
     fields: dict[str, str] = field(default_factory=dict)
@@ -75,7 +77,9 @@ class _Reader:
     def read(self, body: Serialized) -> Form:
         """Reads the whole form."""
         try:
-            self._parser.write(bytes(body))
+            view = memoryview(body)
+            for at in range(0, len(body), PIECE_BYTES):  # between two, others have their turn
+                self._parser.write(bytes(view[at : at + PIECE_BYTES]))
             self._parser.finalize()
         except FormParserError as err:
             raise InvalidRequest(f"the form cannot be read: {err}") from err
@@ -110,7 +114,7 @@ class _Reader:
         if b"filename" in options:
             if len(form.files) == self._most_files:
                 raise InvalidRequest(f"expected at most {self._most_files:,} files in a request")
-            form.files.append(bytes(self._content))
+            form.files.append(self._content)
             form.names.append(options[b"filename"].decode(errors="replace"))
             return
         if len(form.fields) == MOST_FIELDS or len(self._content) > MOST_FIELD_BYTES or name in form.fields:

@@ -3,10 +3,11 @@
 https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from vouch.bundle.wire_format import varint
 from vouch.protos.inference import inference_pb2 as pb
 from vouch.server.budget import Hold
 from vouch.server.errors import InvalidRequest, quoted
@@ -16,8 +17,11 @@ from vouch.server.rest.infer_answer import written
 from vouch.server.rest.json_body import kind_of, pixels_of, read_json
 from vouch.server.rest.route import Asked, Write
 from vouch.server.rpc.method import Serialized
+from vouch.server.transport.joining import joined
 
 UINT8 = "UINT8"
+RAW_TAG = 7 << 3 | 2
+"""Of `raw_input_contents`, the message's last field."""
 SIZE, BINARY, ALL_BINARY = "binary_data_size", "binary_data", "binary_data_output"
 REQUEST = {"id": str, "parameters": dict, "inputs": list, "outputs": list}
 INPUT = {"name": str, "shape": list, "datatype": str, "parameters": dict, "data": list}
@@ -44,25 +48,25 @@ class InferReader:
         exchange.query()
         text, tensors = _split(await exchange.body(hold), exchange.header(HEADER_LENGTH.key))
         if not len(tensors) or len(text) > MOST_KNOWN_BYTES:
-            message, write = await _read(exchange, values, hold, text, tensors)
-            return Asked(message.SerializeToString(), write)
+            head, contents, write = await _read(exchange, values, hold, text, tensors)
+            return Asked(await joined([head, *_raw(contents)]), write)
         key = (values["model"], values.get("version", ""), bytes(text), len(tensors))
         known = self._known.get(key)
         if known is not None:
-            return Asked(b"".join((known.request, tensors)), known.write)
-        message, write = await _read(exchange, values, hold, text, tensors)
-        request = message.SerializeToString()
-        if len(message.inputs) == 1 and request.endswith(message.raw_input_contents[0]):
+            return Asked(await joined((known.request, tensors)), known.write)
+        head, contents, write = await _read(exchange, values, hold, text, tensors)
+        pieces = [head, *_raw(contents)]
+        if len(contents) == 1:
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
-            self._known[key] = Asked(request[: -len(tensors)], write)
-        return Asked(request, write)
+            self._known[key] = Asked(b"".join(pieces[:-1]), write)
+        return Asked(await joined(pieces), write)
 
 
 async def _read(
     exchange: Exchange, values: Mapping[str, str], hold: Hold, text: Serialized, blobs: memoryview
-) -> tuple[pb.ModelInferRequest, Write]:
-    """The message, and how its answer is written.
+) -> tuple[bytes, list[Serialized], Write]:
+    """The message without its tensors, the tensors, and how its answer is written.
 
     Args:
         text: the JSON.
@@ -75,15 +79,22 @@ async def _read(
     )
     binary = _flag(parameters, ALL_BINARY)
     _fill(message.parameters, {key: value for key, value in parameters.items() if key != ALL_BINARY})
+    contents = list[Serialized]()
     for number, tensor in enumerate(_tensors(request, "inputs")):
-        blobs = await _add_input(message, _checked(tensor, INPUT, f"input {number}"), blobs)
+        content, blobs = await _add_input(message, _checked(tensor, INPUT, f"input {number}"), blobs)
+        contents.append(content)
     if len(blobs):
         raise InvalidRequest(f"{len(blobs):,} bytes follow the tensors that the request describes")
     binaries = dict[str, bool]()
     for number, tensor in enumerate(_tensors(request, "outputs")):
         name, is_binary = _add_output(message, _checked(tensor, OUTPUT, f"output {number}"), binary)
         binaries[name] = is_binary
-    return message, partial(written, binaries=binaries, binary=binary)
+    return message.SerializeToString(), contents, partial(written, binaries=binaries, binary=binary)
+
+
+def _raw(contents: Sequence[Serialized]) -> list[Serialized]:
+    """The last fields of the message, in pieces: protobuf would copy the tensors twice."""
+    return [piece for content in contents for piece in (bytes([RAW_TAG]) + varint(len(content)), content)]
 
 
 def _split(body: Serialized, header_length: str) -> tuple[Serialized, memoryview]:
@@ -99,8 +110,10 @@ def _split(body: Serialized, header_length: str) -> tuple[Serialized, memoryview
     return view[: int(header_length)], view[int(header_length) :]
 
 
-async def _add_input(message: pb.ModelInferRequest, tensor: Mapping[str, Any], blobs: memoryview) -> memoryview:
-    """Adds an input; returns the tensors that follow."""
+async def _add_input(
+    message: pb.ModelInferRequest, tensor: Mapping[str, Any], blobs: memoryview
+) -> tuple[Serialized, memoryview]:
+    """Adds an input; returns its content, and the tensors that follow."""
     name, parameters = tensor.get("name", ""), dict(tensor.get("parameters", {}))
     size = parameters.pop(SIZE, None)
     if size is None:
@@ -108,7 +121,7 @@ async def _add_input(message: pb.ModelInferRequest, tensor: Mapping[str, Any], b
         if data is None:
             raise InvalidRequest(f"input {quoted(name)} has neither data nor {SIZE}")
         # If the datatype is wrong, the method reports it; the content does not matter.
-        content = await pixels_of(data, name) if tensor.get("datatype") == UINT8 else b""
+        content: Serialized = await pixels_of(data, name) if tensor.get("datatype") == UINT8 else b""
     else:
         if "data" in tensor:
             raise InvalidRequest(f"input {quoted(name)} has both data and {SIZE}")
@@ -117,14 +130,13 @@ async def _add_input(message: pb.ModelInferRequest, tensor: Mapping[str, Any], b
                 f"expected {SIZE} of input {quoted(name)} to be at most the {len(blobs):,} bytes that are left, "
                 f"got {kind_of(size)}"
             )
-        content, blobs = bytes(blobs[:size]), blobs[size:]
+        content, blobs = blobs[:size], blobs[size:]
     shape = tensor.get("shape", [])
     if len(shape) > MOST_SIZES or not all(type(one) is int and 0 <= one < 1 << 63 for one in shape):
         raise InvalidRequest(f"expected at most {MOST_SIZES} integers of 0 or more as shape of input {quoted(name)}")
     added = message.inputs.add(name=name, datatype=tensor.get("datatype", ""), shape=shape)
     _fill(added.parameters, parameters)
-    message.raw_input_contents.append(content)
-    return blobs
+    return content, blobs
 
 
 def _add_output(message: pb.ModelInferRequest, tensor: Mapping[str, Any], binary: bool) -> tuple[str, bool]:

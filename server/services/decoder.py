@@ -21,6 +21,7 @@ from vouch.bundle.image_parts import image_parts
 from vouch.bundle.images.parts import ImageParts
 from vouch.bundle.pixel_settings import PixelSettings
 from vouch.bundle.pixels import decode_bytes, decode_parts
+from vouch.bundle.wire_format import Serialized
 from vouch.server.budget import UNBOUNDED, Budget, Hold
 from vouch.server.errors import InvalidRequest, Overloaded
 
@@ -92,7 +93,9 @@ class Decoder:
         self._large = _Lane(threads - 1)
         self._numbers = itertools.count()
 
-    async def decode(self, files: Sequence[bytes], expected: PixelSettings, hold: Hold | None = None) -> np.ndarray:
+    async def decode(
+        self, files: Sequence[Serialized], expected: PixelSettings, hold: Hold | None = None
+    ) -> np.ndarray:
         """The images in these files, decoded as in training.
 
         Args:
@@ -133,7 +136,7 @@ class Decoder:
                 f"{files:,} more do not fit"
             )
 
-    async def _decode(self, files: Sequence[bytes], expected: PixelSettings, hold: Hold) -> np.ndarray:
+    async def _decode(self, files: Sequence[Serialized], expected: PixelSettings, hold: Hold) -> np.ndarray:
         images = np.empty((len(files), *expected.shape), np.uint8)
         for row, file in enumerate(files):
             try:
@@ -146,10 +149,10 @@ class Decoder:
                 raise InvalidRequest(f"file {row}: {err}") from err
         return images
 
-    async def _parts(self, file: bytes) -> ImageParts:
+    async def _parts(self, file: Serialized) -> ImageParts:
         if len(file) <= AT_ONCE_BYTES:
-            return image_parts(file)
-        return await asyncio.get_running_loop().run_in_executor(self._headers, image_parts, file)
+            return _parts_of(file)
+        return await asyncio.get_running_loop().run_in_executor(self._headers, _parts_of, file)
 
     async def _in_turn(self, parts: ImageParts, expected: PixelSettings, hold: Hold) -> np.ndarray:
         loop = asyncio.get_running_loop()
@@ -229,6 +232,10 @@ class Decoder:
                 file.pixels.cancel()
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._headers.shutdown(wait=False, cancel_futures=True)
+
+
+def _parts_of(file: Serialized) -> ImageParts:
+    return image_parts(bytes(file))
 
 
 def _is_tiny(parts: ImageParts, expected: PixelSettings) -> bool:

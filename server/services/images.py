@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vouch.bundle.pixel_settings import PixelSettings
+from vouch.bundle.wire_format import Serialized
 from vouch.server.budget import Hold
 from vouch.server.errors import InvalidRequest
 
@@ -26,7 +27,7 @@ class Images:
     InvalidRequest or Overloaded."""
 
 
-def images_in(pixels: bytes, shape: Sequence[int], expected: PixelSettings, max_images: int) -> Images:
+def images_in(pixels: Serialized, shape: Sequence[int], expected: PixelSettings, max_images: int) -> Images:
     """These bytes as images, without a copy. Args and errors as in `raw_images`."""
     images = raw_images(pixels, shape, expected, max_images)
 
@@ -36,7 +37,7 @@ def images_in(pixels: bytes, shape: Sequence[int], expected: PixelSettings, max_
     return Images(len(images), True, load)
 
 
-def raw_images(pixels: bytes, shape: Sequence[int], expected: PixelSettings, max_images: int) -> np.ndarray:
+def raw_images(pixels: Serialized, shape: Sequence[int], expected: PixelSettings, max_images: int) -> np.ndarray:
     """The images in these bytes, without a copy.
 
     Args:

@@ -173,13 +173,13 @@ class UnaryPath:
         self,
         predictor: Predictor,
         find_pixels: Callable[[Serialized], Span | None],
-        read: Callable[[Serialized], tuple[Any, Serialized | None]],
-        ask: Callable[[Any, Serialized | None, CallContext], tuple[Plan, Images]],
+        read: Callable[[Serialized], tuple[Any, Any]],
+        ask: Callable[[Any, Any, CallContext], tuple[Plan, Images]],
     ) -> None:
         """
         Args:
             find_pixels: finds the raw pixels in a request; None if that is not certain.
-            read: parses a message; also returns values left out of it, which protobuf would read one by one.
+            read: parses a message; also returns values left out of it, which protobuf would read one by one or copy.
             ask: the plan of a parsed request.
         """
         self._predictor = predictor
@@ -220,7 +220,7 @@ class UnaryPath:
         rows = known.served.batcher.run_inline(np.ndarray(known.shape, np.uint8, request, at))
         return None if rows is None else Begun(rows, known.parts, known.counted_in)
 
-    async def answer(self, message: Any, left_out: Serialized | None, context: CallContext) -> Parts:
+    async def answer(self, message: Any, left_out: Any, context: CallContext) -> Parts:
         """The answer to a parsed request."""
         plan, images = self._ask(message, left_out, context)
         return await self._predictor.answer(plan, images.load, context)

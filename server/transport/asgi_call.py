@@ -16,6 +16,7 @@ from vouch.server.rpc.status import Status
 from vouch.server.rpc.waiting import CallerLeft
 from vouch.server.transport.asgi_request import AsgiRequest, Event, Receive, Scope, Send, body_event, body_events
 from vouch.server.transport.intake import Intake
+from vouch.server.transport.joining import joined
 
 CONTENT_TYPE = b"application/grpc"
 HEADERS = [(b"content-type", CONTENT_TYPE), (b"grpc-accept-encoding", b"identity,gzip,deflate")]
@@ -25,6 +26,7 @@ LENGTH_BYTES = 5
 """Bytes before each message: whether it is compressed, then its length."""
 WORTH_NO_COPY = 1 << 14
 """Size of a message from which a view costs less than a copy."""
+ENDS_WITHIN, NOT_ONE = "the request ends in the middle of a message", "expected exactly one message"
 TRAILERS = "http.response.trailers"
 
 
@@ -55,17 +57,17 @@ class AsgiCall(AsgiRequest):
     async def one(self, hold: Hold) -> Serialized:
         """The only message of a unary request; the hold keeps its bytes."""
         event = await self.receive()
-        body: bytes = event.get("body", b"")
+        body: Serialized = event.get("body", b"")
         length = int.from_bytes(body[1:LENGTH_BYTES], "big")
         if len(body) < LENGTH_BYTES or body[0] or length > self.intake.max_message_bytes:
-            self._take(event)
+            self._read += self._body(event)
             return await self._one_carefully(hold)
         size = len(body)
         if size == LENGTH_BYTES + length and size <= FREE_BYTES and event.get("more_body", False):
             event = await self.receive()  # the end is a separate event, and mostly available already
             if event["type"] == "http.disconnect":
                 raise CallerLeft
-            body += event.get("body", b"")
+            body = b"".join((body, event.get("body", b"")))
             size = len(body)
         if event.get("more_body", False):
             pieces = [body]
@@ -78,18 +80,17 @@ class AsgiCall(AsgiRequest):
                     pieces.append(event.get("body", b""))
                     size += len(pieces[-1])
                     arrival.came(len(pieces[-1]))
-            body = b"".join(pieces)
+            body = await joined(pieces)
         elif size > FREE_BYTES:
             hold.take("received", size)
         if size != LENGTH_BYTES + length or event.get("more_body", False):
-            self._take({**event, "body": body})
-            return await self._one_carefully(hold)
-        return body[LENGTH_BYTES:] if length < WORTH_NO_COPY else memoryview(body)[LENGTH_BYTES:]
+            raise InvalidRequest(ENDS_WITHIN if size < LENGTH_BYTES + length else NOT_ONE)
+        return _message(body, LENGTH_BYTES + length)
 
     async def _one_carefully(self, hold: Hold) -> Serialized:
         message = await self._next(hold)
         if message is None or await self._next(hold) is not None:
-            raise InvalidRequest("expected exactly one message")
+            raise InvalidRequest(NOT_ONE)
         return message
 
     async def pieces(self, hold: Hold) -> AsyncIterator[list[Serialized]]:
@@ -119,9 +120,9 @@ class AsgiCall(AsgiRequest):
         while len(self._read) < LENGTH_BYTES:
             if self._ended:
                 if self._read:
-                    raise InvalidRequest("the request ends in the middle of a message")
+                    raise InvalidRequest(ENDS_WITHIN)
                 return None
-            await self._read_more()
+            self._read += self._body(await self.receive())
         compressed, length = self._read[0], int.from_bytes(self._read[1:LENGTH_BYTES], "big")
         if length > self.intake.max_message_bytes:
             raise MessageTooLarge(
@@ -129,32 +130,36 @@ class AsgiCall(AsgiRequest):
             )
         stop = LENGTH_BYTES + length
         if len(self._read) < stop:
-            await self._read_to(stop, hold)
-        if len(self._read) > FREE_BYTES:
-            hold.cover("received", len(self._read))
-        message = bytes(memoryview(self._read)[LENGTH_BYTES:stop])
-        del self._read[:stop]
+            whole = await self._read_to(stop, hold)
+            _cover(hold, len(whole))
+            message, self._read = _message(whole, stop), bytearray(memoryview(whole)[stop:])
+        else:
+            _cover(hold, len(self._read))
+            message = bytes(memoryview(self._read)[LENGTH_BYTES:stop])
+            del self._read[:stop]
         return await self._inflated(message, hold) if compressed else message
 
-    async def _read_to(self, stop: int, hold: Hold) -> None:
+    async def _read_to(self, stop: int, hold: Hold) -> Serialized:
+        """What has been read already, and what comes until there are so many bytes."""
+        pieces, size = [bytes(self._read)], len(self._read)
         with self.intake.arriving.message(hold) as arrival:
-            arrival.came(len(self._read))
-            while (before := len(self._read)) < stop:
+            arrival.came(size)
+            while size < stop:
                 if self._ended:
-                    raise InvalidRequest("the request ends in the middle of a message")
-                await self._read_more()
-                arrival.came(len(self._read) - before)
+                    raise InvalidRequest(ENDS_WITHIN)
+                pieces.append(self._body(await self.receive()))
+                size += len(pieces[-1])
+                arrival.came(len(pieces[-1]))
+        return await joined(pieces)
 
-    async def _read_more(self) -> None:
-        self._take(await self.receive())
-
-    def _take(self, event: Event) -> None:
+    def _body(self, event: Event) -> bytes:
         if event["type"] == "http.disconnect":
             raise CallerLeft
-        self._read += event.get("body", b"")
         self._ended = not event.get("more_body", False)
+        body: bytes = event.get("body", b"")
+        return body
 
-    async def _inflated(self, message: bytes, hold: Hold) -> Serialized:
+    async def _inflated(self, message: Serialized, hold: Hold) -> Serialized:
         encoding = self._headers.get(b"grpc-encoding", b"identity").decode("latin-1")
         return await self.intake.inflater.inflated(message, encoding, hold, self.client)
 
@@ -184,6 +189,16 @@ class AsgiCall(AsgiRequest):
             return ()
         self._started = True
         return (START,)
+
+
+def _cover(hold: Hold, size: int) -> None:
+    if size > FREE_BYTES:
+        hold.cover("received", size)
+
+
+def _message(whole: Serialized, stop: int) -> Serialized:
+    """The message at the beginning of what has come, behind its length."""
+    return bytes(whole[LENGTH_BYTES:stop]) if stop < WORTH_NO_COPY else memoryview(whole)[LENGTH_BYTES:stop]
 
 
 def _with(trailers: Iterable[tuple[str, str]]) -> Event:

@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 
 from vouch.server.budget import Hold
 from vouch.server.errors import InvalidRequest, MessageTooLarge, Unsupported
+from vouch.server.rpc.method import Serialized
 
 WINDOW_BITS = {"gzip": 31, "deflate": 15}
 """Supported encodings -> zlib's window bits."""
@@ -40,7 +41,7 @@ class Inflater:
         self._turns: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
         """Caller -> the lock for its messages."""
 
-    async def inflated(self, message: bytes, encoding: str, hold: Hold, caller: Hashable) -> bytes | memoryview:
+    async def inflated(self, message: Serialized, encoding: str, hold: Hold, caller: Hashable) -> bytes | memoryview:
         """The decompressed message.
 
         Args:
@@ -86,7 +87,7 @@ def encoding_of(message: bytes) -> str:
 class _Work:
     """A message that is being decompressed."""
 
-    def __init__(self, message: bytes, encoding: str, max_bytes: int) -> None:
+    def __init__(self, message: Serialized, encoding: str, max_bytes: int) -> None:
         self._message = memoryview(message)
         self._encoding = encoding
         self._max_bytes = max_bytes

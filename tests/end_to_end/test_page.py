@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Dialog, Page, expect
 from tests.support.browser import browser, needs_chromium
 from tests.support.digits_model import publish_digits
 from tests.support.page_server import PageServer
+from tests.support.page_use import DESKTOP, PHONE, SEVEN, WHOLE_SEVEN, draw, opened, says
 from vouch.bundle.opening import Bundle
 from vouch.bundle.store import ModelsFolder
 from vouch.trainer.job import train
@@ -21,27 +22,12 @@ from vouch.trainer.settings import TrainSettings
 
 __all__ = ["browser"]
 pytestmark = needs_chromium
-DESKTOP, PHONE = 1280, 390
 INSECTS = Path(__file__).resolve().parents[3] / "shared/data/insects"
 OF_EACH = 12
 """Photographs of ants and of bees that are learned from."""
 EXPECTED = ("status of 400 (Bad Request)", "net::ERR_CONNECTION_REFUSED")
 """Complaints of the browser's own: about a file that is no image, and a server that went away."""
 MINUS = "\N{MINUS SIGN}"
-WHOLE_SEVEN = """() => {
-  const sight = document.getElementById("sight");
-  const copy = new OffscreenCanvas(sight.width, sight.height).getContext("2d", { willReadFrequently: true });
-  copy.drawImage(sight, 0, 0);
-  const pixels = copy.getImageData(0, 0, sight.width, sight.height).data;
-  const shades = pixels.filter((_, i) => i % 4 === 0);
-  return shades.length === 64 && Math.max(...shades.slice(0, 8)) > 100 && Math.max(...shades.slice(-8)) > 100
-    && shades[0] < 50;
-}"""
-"""Whether the model sees 8 x 8 pixels with ink in the first row and in the last, and none in the first corner.
-
-A copy is read, because Chromium complains of a canvas that is read again and again.
-"""
-SEVEN = ((0.3, 0.2), (0.7, 0.2), (0.45, 0.8))
 HOSTILE = b"""<!DOCTYPE html><title>Report</title><p id="found"></p><script>
 const found = document.getElementById("found");
 let store = "open";
@@ -75,15 +61,6 @@ def server(folder: ModelsFolder) -> Iterator[PageServer]:
     server.close()
 
 
-def opened(browser: Browser, server: PageServer, width: int, scheme: Literal["light", "dark"] = "light") -> Page:
-    """The page, when the model is shown."""
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    page.set_default_timeout(20_000)
-    page.goto(server.url)
-    page.locator("#trust p").first.wait_for()
-    return page
-
-
 @pytest.fixture(scope="module")
 def page(browser: Browser, server: PageServer) -> Iterator[Page]:
     """Opened once; complaints and requests are held against it at the end."""
@@ -100,23 +77,6 @@ def page(browser: Browser, server: PageServer) -> Iterator[Page]:
     page.close()
     assert [one for one in complaints if not one.endswith(EXPECTED)] == []
     assert [url for url in requests if not url.startswith((server.url, f"blob:{server.url}"))] == []
-
-
-def draw(page: Page, *points: tuple[float, float]) -> None:
-    """A stroke from point to point, in shares of the pad."""
-    page.locator("#pad").scroll_into_view_if_needed()
-    box = page.locator("#pad").bounding_box()
-    assert box is not None
-    for number, (x, y) in enumerate(points):
-        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=8 if number else 1)
-        if not number:
-            page.mouse.down()
-    page.mouse.up()
-
-
-def says(page: Page, label: str) -> None:
-    """Waits until the model has answered this."""
-    expect(page.locator("#answer[aria-busy=false] span")).to_have_text(label)
 
 
 def test_draw_a_7_read_7(page: Page) -> None:
@@ -152,6 +112,46 @@ def test_an_example_is_asked_about(page: Page) -> None:
     expect(page.locator("#picture")).to_be_visible()
     says(page, answer)
     expect(page.locator("#why")).to_be_visible()
+
+
+COPY = """async (path) => {
+  const image = await (await fetch(path)).blob();
+  await navigator.clipboard.write([new ClipboardItem({ "image/png": image })]);
+}"""
+
+
+def examples(page: Page, server: PageServer) -> list[tuple[str, str]]:
+    """Address of an image and the model's answer to it: one image for each answer but 7."""
+    path = f"{server.url}/v1/models/digits/versions/1/examples"
+    found = {one["answers"][0]: f"{path}/{one['number']}" for one in page.request.get(path).json()["examples"]}
+    return [(image, answer) for answer, image in found.items() if answer != "7"]
+
+
+def test_a_pasted_image_is_asked_about(page: Page, server: PageServer) -> None:
+    """From the clipboard, by the keyboard; text that is pasted changes nothing."""
+    draw(page, *SEVEN)
+    image, answer = examples(page, server)[0]
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    for copy, copied in ((COPY, image), ("(text) => navigator.clipboard.writeText(text)", "7")):
+        page.evaluate(copy, copied)
+        page.keyboard.press("ControlOrMeta+V")
+        says(page, answer)
+        expect(page.locator("#picture")).to_be_visible()
+
+
+def test_a_photograph_is_taken_on_a_phone(browser: Browser, server: PageServer, page: Page) -> None:
+    """By the button that opens the camera, again and again; a computer with a mouse has none."""
+    phone = opened(browser, server, PHONE)
+    for image, answer in examples(phone, server)[:2]:
+        with phone.expect_file_chooser() as camera:
+            phone.get_by_text("Take a photo").tap()
+        photo = phone.request.get(image).body()
+        camera.value.set_files({"name": "image.png", "mimeType": "image/png", "buffer": photo})
+        says(phone, answer)
+
+    assert camera.value.element.get_attribute("capture") == "environment"
+    expect(page.get_by_text("Take a photo")).to_be_hidden()
+    phone.close()
 
 
 def test_a_file_that_is_no_image_is_explained(page: Page) -> None:

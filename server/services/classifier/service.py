@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
-from typing import Any
 from weakref import WeakKeyDictionary
 
 from vouch.protos.vouch.v1 import classifier_pb2 as pb
@@ -12,6 +11,7 @@ from vouch.server.errors import InvalidRequest
 from vouch.server.rpc.context import CallContext
 from vouch.server.rpc.fast import Span, find_field
 from vouch.server.rpc.fast_stream import Envelope, NothingKnown, StreamPath, close_named, open_named
+from vouch.server.rpc.long import read_long
 from vouch.server.rpc.method import Method, Serialized, methods
 from vouch.server.rpc.soon import Parts
 from vouch.server.rpc.status import status_of
@@ -28,6 +28,9 @@ from vouch.server.serving.gate import Gate
 from vouch.server.serving.served import Served
 
 STREAM_PATH = "/vouch.v1.Classifier/PredictStream"
+INNER = (2 << 3 | 2,)
+CONTENTS = ((3 << 3 | 2, 4 << 3 | 2), (1 << 3 | 2,))
+"""Tags of the request within a stream's; of `raw` and `encoded` in it, and of the pixels and files in these."""
 
 
 class Classifier:
@@ -43,7 +46,7 @@ class Classifier:
         table = methods(pb.DESCRIPTOR.services_by_name["Classifier"], self)
         self._predict, self._stream, *self._others = table
         self._unary = UnaryPath(
-            predictor, _find_pixels, lambda request: (self._predict.decode(request), None), self._ask
+            predictor, _find_pixels, lambda request: read_long(request, CONTENTS, self._predict.decode), self._ask
         )
 
     def methods(self) -> list[Method]:
@@ -70,7 +73,7 @@ class Classifier:
         """
 
         async def answer(request: pb.PredictStreamRequest) -> pb.PredictStreamResponse:
-            return pb.PredictStreamResponse.FromString(b"".join(await self._answer(request, context)))
+            return pb.PredictStreamResponse.FromString(b"".join(await self._answer(request, None, context)))
 
         return answer_in_order(requests, answer, self._gate)
 
@@ -98,22 +101,29 @@ class Classifier:
                         recount=recount_message(count.recount),
                     )
 
-    def _ask(self, request: pb.PredictRequest, _: Serialized | None, context: CallContext) -> tuple[Plan, Images]:
-        """The plan of a Predict request."""
+    def _ask(
+        self, request: pb.PredictRequest, contents: Sequence[memoryview] | None, context: CallContext
+    ) -> tuple[Plan, Images]:
+        """The plan of a Predict request.
+
+        Args:
+            contents: its pixels or its files, if `read_long` has taken them out.
+        """
         served = self._predictor.find(request.model, request.version, context)
         manifest = served.bundle.manifest
         wishes = wishes_of(manifest, request.top_k, set_rule(manifest, request.coverage))
-        images = self._images(request, served)
+        images = self._images(request, contents, served)
         labels = self._labels.get(served) or self._labels.setdefault(served, Labels(manifest))
         writing = predict_writing(manifest, labels, wishes, images.count, self._predictor.max_answer_bytes)
         return self._predictor.plan(served, images, wishes, writing), images
 
-    def _images(self, request: pb.PredictRequest, served: Served) -> Images:
+    def _images(self, request: pb.PredictRequest, contents: Sequence[memoryview] | None, served: Served) -> Images:
         expected, most = served.bundle.manifest.input, self._predictor.max_request_images
         if request.WhichOneof("images") == "raw":
-            return images_in(request.raw.pixels, request.raw.shape, expected, most)
+            pixels = request.raw.pixels if contents is None else contents[-1]
+            return images_in(pixels, request.raw.shape, expected, most)
         if request.WhichOneof("images") == "encoded":
-            files = request.encoded.files
+            files = list(request.encoded.files) if contents is None else contents
             check_count(len(files), most)
             return Images(len(files), False, partial(self._predictor.decode, files, expected))
         raise InvalidRequest("expected images, raw or encoded; got neither")
@@ -134,16 +144,20 @@ class Classifier:
     async def _answer_serialized(
         self, message: Serialized, context: CallContext, compared: Compared | None = None
     ) -> Parts:
-        request: Any = self._stream.decode(message)
-        return await self._answer(request, context, compared)
+        request, contents = read_long(message, (INNER, *CONTENTS), self._stream.decode)
+        return await self._answer(request, contents, context, compared)
 
     async def _answer(
-        self, request: pb.PredictStreamRequest, context: CallContext, compared: Compared | None = None
+        self,
+        request: pb.PredictStreamRequest,
+        contents: Sequence[memoryview] | None,
+        context: CallContext,
+        compared: Compared | None = None,
     ) -> Parts:
         """The response to one request of a stream; a failure is returned as its response."""
         name = pb.PredictStreamResponse(id=request.id).SerializeToString()
         try:
-            plan, images = self._ask(request.request, None, context)
+            plan, images = self._ask(request.request, contents, context)
             load = images.load if compared is None else compared.load(plan.served.bundle, images)
             parts = close_named(name, await self._predictor.answer(plan, load, context))
             context.check_answer(sum(map(len, parts)))

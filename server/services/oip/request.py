@@ -50,12 +50,12 @@ ALL_OUTPUTS = tuple(map(RequestedOutput, Outputs._fields))
 
 
 def requested_images(
-    request: pb.ModelInferRequest, written: Serialized | None, expected: PixelSettings, max_images: int
+    request: pb.ModelInferRequest, left_out: Serialized | None, expected: PixelSettings, max_images: int
 ) -> Images:
     """The images of the only input, raw or typed; at most `max_images`.
 
     Args:
-        written: its typed values, if `read_request` left them out of the message.
+        left_out: its pixels, if they were left out of the message: typed ones as they were written, or raw ones.
 
     Raises:
         InvalidRequest: another input, datatype, shape or amount of data.
@@ -69,12 +69,13 @@ def requested_images(
     if tensor.datatype != INPUT_TYPE:
         raise InvalidRequest(f"expected datatype {INPUT_TYPE} for {INPUT!r}, got {quoted(tensor.datatype)}")
     if not request.raw_input_contents:
-        return _typed_images(tensor, written, expected, max_images)
+        return _typed_images(tensor, left_out, expected, max_images)
     if tensor.HasField("contents"):
         raise InvalidRequest("expected either contents or raw_input_contents, got both")
     if len(request.raw_input_contents) != 1:
         raise InvalidRequest(f"expected 1 entry in raw_input_contents, got {len(request.raw_input_contents)}")
-    return images_in(request.raw_input_contents[0], tensor.shape, expected, max_images)
+    pixels = request.raw_input_contents[0] if left_out is None else left_out
+    return images_in(pixels, tensor.shape, expected, max_images)
 
 
 def requested_outputs(request: pb.ModelInferRequest) -> Sequence[RequestedOutput]:

@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 from vouch import __version__
 from vouch.protos.inference import inference_pb2 as pb
 from vouch.server.errors import InvalidRequest, quoted
 from vouch.server.rpc.context import CallContext
 from vouch.server.rpc.fast_stream import Envelope, StreamPath, close_named
+from vouch.server.rpc.long import take_out
 from vouch.server.rpc.method import Method, Serialized, methods
 from vouch.server.rpc.soon import Parts
 from vouch.server.rpc.status import status_of
@@ -37,6 +39,8 @@ END_STREAM_BY_ERROR = "triton_grpc_error"
 """Metadata of a stream: `true` if an error is to end it with its status."""
 FINAL_RESPONSE = "triton_final_response"
 FINAL = pb.ModelInferResponse(parameters={FINAL_RESPONSE: pb.InferParameter(bool_param=True)}).SerializeToString()
+RAW_CONTENTS = ((7 << 3 | 2,),)
+"""Tags of the field of raw tensors in a request."""
 SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 
 
@@ -143,17 +147,24 @@ class Inference:
         raise loading_not_allowed()
 
     def _read(self, request: Serialized) -> tuple[pb.ModelInferRequest, Serialized | None]:
-        return read_request(request, self._table[self.ModelInfer].decode)
+        """The message, and what was left out of it: typed pixels as they were written, or raw ones."""
+        decode = self._table[self.ModelInfer].decode
+        taken = take_out(request, RAW_CONTENTS)
+        if taken is None:
+            return read_request(request, decode)
+        message: Any = decode(taken[0])
+        message.raw_input_contents.extend([b""] * len(taken[1]))
+        return message, taken[1][0]
 
     def _ask(
-        self, request: pb.ModelInferRequest, written: Serialized | None, context: CallContext
+        self, request: pb.ModelInferRequest, left_out: Serialized | None, context: CallContext
     ) -> tuple[Plan, Images]:
         """The plan of a ModelInfer request; only requests without an id share a plan."""
         served = self._predictor.find(request.model_name, _version(request.model_version), context)
         manifest = served.bundle.manifest
         check_request_parameters(request.parameters)
         wanted = requested_outputs(request)
-        images = requested_images(request, written, manifest.input, self._predictor.max_request_images)
+        images = requested_images(request, left_out, manifest.input, self._predictor.max_request_images)
         writing = infer_writing(request, manifest, wanted, images.count, self._predictor.max_answer_bytes)
         return self._predictor.plan(served, images, wishes_of(wanted, manifest), writing, not request.id), images
 

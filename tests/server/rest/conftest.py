@@ -74,6 +74,7 @@ class Rest:
     methods: list[Method]
     folder: ModelsFolder
     budget: Budget
+    max_message_bytes: int
     guard: Guard = field(default_factory=lambda: Guard("127.0.0.1"))
 
     def install(self, bundle: Bundle) -> Served:
@@ -84,8 +85,8 @@ class Rest:
         return self.published.serve(Served(bundle, bundle.manifest.claim.accuracy, batcher, statistics))
 
     def app(self) -> App:
-        calls = Calls(self.methods, self.gate, MAX_MESSAGE_BYTES, budget=self.budget)
-        return App(calls, Intake(MAX_MESSAGE_BYTES), lambda calls, intake: RestApp(calls, intake, self.guard))
+        calls = Calls(self.methods, self.gate, self.max_message_bytes, budget=self.budget)
+        return App(calls, Intake(self.max_message_bytes), lambda calls, intake: RestApp(calls, intake, self.guard))
 
     async def ask(
         self, verb: str, path: str, *chunks: bytes, kind: str = "application/octet-stream", **headers: str
@@ -106,6 +107,7 @@ class Rest:
         left, sent = list(chunks or (b"",)), list[Event]()
 
         async def receive() -> Event:
+            await asyncio.sleep(0)  # as where pieces come over a network
             if not left:
                 await asyncio.Event().wait()  # who has asked waits for the answer
             return {"type": "http.request", "body": left.pop(0), "more_body": bool(left)}
@@ -134,16 +136,18 @@ async def rest(tmp_path: Path) -> AsyncIterator[Rest]:
 
 
 @asynccontextmanager
-async def serving_tiny(models: Path) -> AsyncIterator[Rest]:
+async def serving_tiny(
+    models: Path, max_message_bytes: int = MAX_MESSAGE_BYTES, budget_bytes: int = 20_000_000
+) -> AsyncIterator[Rest]:
     """Behind no port."""
     readiness, gate = Readiness(), Gate()
     catalog = Catalog(on_change=lambda: readiness.set(catalog.ready))
-    budget = worker_budget(20_000_000)
+    budget = worker_budget(budget_bytes)
     decoder = Decoder(2, 100, budget)
-    predictor = Predictor(catalog, decoder.decode, MAX_REQUEST_IMAGES, MAX_MESSAGE_BYTES)
+    predictor = Predictor(catalog, decoder.decode, MAX_REQUEST_IMAGES, max_message_bytes)
     table = service_table(ServiceParts(catalog, gate, readiness, predictor))
     folder = ModelsFolder(models)
-    house = Rest(catalog, Published(catalog), readiness, gate, table, folder, budget)
+    house = Rest(catalog, Published(catalog), readiness, gate, table, folder, budget, max_message_bytes)
     house.install(publish_tiny(folder))
     yield house
     assert budget.held == 0
