@@ -63,7 +63,8 @@ class StateCollector(Collector):
         yield from _of_server(self._state)
         yield from _of_versions(self._state, self._around.found)
         yield from _of_surroundings(self._around)
-        build = GaugeMetricFamily("vouch_build_info", "Versions in use; always 1.", labels=tuple(self._build))
+        help_text = "Versions of Vouch and ONNX Runtime, transport and provider; always 1."
+        build = GaugeMetricFamily("vouch_build_info", help_text, labels=tuple(self._build))
         build.add_metric(tuple(self._build.values()), 1)
         yield build
 
@@ -117,7 +118,7 @@ def _of_runs(counts: Counts) -> Iterator[Metric]:
         labels=MODEL,
     )
     run = HistogramMetricFamily("vouch_run_seconds", "How long runs of the model took.", labels=MODEL)
-    batch = HistogramMetricFamily("vouch_batch_images", "Images that ran together.", labels=MODEL)
+    batch = HistogramMetricFamily("vouch_batch_images", "Images per run of the model.", labels=MODEL)
     failed = CounterMetricFamily(
         "vouch_failed_requests",
         "Requests whose run of the model failed or gave no usable answer: see the server's log.",
@@ -200,7 +201,7 @@ def _of_versions(state: State, found: Found) -> Iterator[Metric]:
         served.add_metric((one.name, one.verdict.digest[:12]), one.version)
     refused = GaugeMetricFamily(
         "vouch_refused_version",
-        "A version that is refused now; always 1. At most 100 are listed, and the newest 10 of each model.",
+        "A version that is refused now; always 1. At most 100 are listed, and at most the newest 10 of each model.",
         labels=MODEL,
     )
     for name, version in islice(_newest(state.refused), NAMED):

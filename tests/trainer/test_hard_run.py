@@ -34,6 +34,6 @@ def test_a_training_that_began_again_is_recorded_as_it_ended(settings: TrainSett
 
     assert training.recipe == for_hard_images(RECIPE, an_epoch=9)
     assert training.history.epochs == 3
-    assert training.history.notes[0].startswith("epoch 0: these images are hard: only")
+    assert training.history.notes[0].startswith("epoch 0: these images are hard: tune accuracy")
     assert again.read(MODEL) == trained.bundle.read(MODEL)
     assert not any("hard" in note for note in again.manifest.training.history.notes)

@@ -67,8 +67,8 @@ def in_words(difference: Difference | str, name: str, first: str) -> str:
     p_value = difference.p_value
     verdict = "significant" if p_value < SIGNIFICANT else "not significant"
     return (
-        f"of {difference.images:,} common validation images, {difference.only_this:,} are right only with {name}, "
-        f"{difference.only_first:,} only with {first}: p {_rounded(p_value)} (McNemar), {verdict} at "
+        f"of {difference.images:,} common validation images, only {name} is right for {difference.only_this:,}, "
+        f"only {first} for {difference.only_first:,}: p {_rounded(p_value)} (McNemar), {verdict} at "
         f"{SIGNIFICANT * 100:.0f} %."
     )
 

@@ -50,8 +50,8 @@ def in_words(selection: Selection, name: str) -> str:
     """
     count = selection.counted
     return (
-        f"Choosing among these {selection.candidates} models by their counts spends the claim of the one that is "
-        f"chosen: the best of several counts is too high on average. If you choose {name} for its {count.correct:,} of "
-        f"{count.total:,}, rely on {selection.low:.2%} to {selection.high:.2%}, its 95 % interval corrected for "
-        f"{selection.candidates} candidates, or count it on images that chose nothing: vouch evaluate --data."
+        f"If you choose one of these {selection.candidates} models by its count, its claim is spent: the best of "
+        f"several counts is too high on average. If you choose {name} for its {count.correct:,} of {count.total:,}, "
+        f"rely on {selection.low:.2%} to {selection.high:.2%}, its 95 % interval corrected for {selection.candidates} "
+        "candidates, or evaluate it on images that were not used for the choice: vouch evaluate --data."
     )

@@ -139,8 +139,8 @@ def images_or_model(ability: Ability) -> str:
     bigger = f"a bigger model ({ability.bigger})" if ability.bigger else "another model"
     if curve and curve.right[-1] > new.high:
         return (
-            f"{bigger[0].upper()}{bigger[1:]} would help: the same images allow {share(curve.right[-1], 1)} right "
-            f"answers to new ones, by {ability.judge}"
+            f"{bigger[0].upper()}{bigger[1:]} would help: with the same training images, {ability.judge} is right for "
+            f"{share(curve.right[-1], 1)} of new ones"
         )
     if new.accuracy >= ENOUGH and (new.low >= NEARLY or (curve and curve.right[-1] >= ENOUGH)):
         return f"Neither more images nor a bigger model can improve much: {share(new.accuracy)} are right"

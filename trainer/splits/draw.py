@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 TRIES = 20
-"""If units prevent the exact shares, so many draws are made, and the one nearest to the shares is used."""
+"""If units prevent the exact shares, this many draws are made, and the one nearest to the shares is used."""
 MAX_ROWS = 100_000
 """Rows that are drawn from, in all tries together."""
 

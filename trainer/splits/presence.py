@@ -12,7 +12,7 @@ from vouch.trainer.splits.together import units_of_each
 
 
 def check_classes(source: Source, equal: EqualFiles | None, split: str, part: Rows, at_least: int) -> None:
-    """Checks that each class has at least so many images in a part, and with groups at least so many groups.
+    """Checks that each class has at least `at_least` images in a part, and with groups as many groups.
 
     Args:
         split: name of the part in messages.

@@ -86,7 +86,7 @@ const REPLIES = {
   backbone: "A network that others trained computes numbers from the image. These are multiplied by weights, and the sums are the scores of the classes.",
 };
 const showQuestion = ({ network, report }, address) => {
-  $("reply").replaceChildren(`No. The image does not change. ${REPLIES[network] ?? REPLIES.layers} Training changes the weights, never the image. `);
+  $("reply").replaceChildren(`No. The image stays as it is. ${REPLIES[network] ?? REPLIES.layers} Training changes the weights, never the image. `);
   if (report) $("reply").append(make("a", { href: `${address}#how-it-learned`, textContent: "See it step by step in the learning report" }), ".");
 };
 const showVersions = (model, version) => {

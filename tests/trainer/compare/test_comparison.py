@@ -73,7 +73,7 @@ def test_a_difference_in_words(p_value: float, words: str) -> None:
     """The p-value has the digits that the verdict can be read from."""
     said = in_words(Difference(1_359, 12, 31, p_value), "B", "A")
 
-    assert said == ("of 1,359 common validation images, 31 are right only with B, 12 only with A: " + words)
+    assert said == ("of 1,359 common validation images, only B is right for 31, only A for 12: " + words)
 
 
 def test_settings_that_differ_stand_under_their_models(two: Comparison) -> None:

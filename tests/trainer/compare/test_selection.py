@@ -56,7 +56,7 @@ def test_what_a_choice_costs_is_said() -> None:
     assert selection is not None
     said = in_words(selection, "B")
 
-    assert "Choosing among these 2 models by their counts spends the claim of the one that is chosen" in said
+    assert "If you choose one of these 2 models by its count, its claim is spent" in said
     assert "If you choose B for its 186 of 200, rely on 87.51% to 96.26%" in said
     assert "corrected for 2 candidates" in said
     assert said.endswith("vouch evaluate --data.")

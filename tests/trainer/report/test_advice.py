@@ -110,7 +110,7 @@ FLAT, RISING = Curve((100, 200), (0.90, 0.905)), Curve((100, 200), (0.80, 0.90))
         (Ability(1.0, of(20, 20), None, RISING, "a head"), "More images would help: from 100 images 80.0% right"),
         (Ability(1.0, of(20, 20), None, Curve((9, 18), (0.98, 0.995)), "a head"), "Neither more images nor a bigger"),
         (Ability(1.0, of(60), "--backbone lite0", None, backbone="--backbone lite0"), "A backbone (--backbone"),
-        (Ability(0.9, of(80), "--model cnn", FLAT, "a head"), "A bigger model (--model cnn) would help: the same"),
+        (Ability(0.9, of(80), "--model cnn", FLAT, "a head"), "A bigger model (--model cnn) would help: with the same"),
         (Ability(1.0, of(90), "--model cnn", RISING, "a head"), "More images would help: from 100 images 80.0% right"),
         (Ability(1.0, of(90), None, FLAT, "a head"), "The last half of the images brought no clear gain (from 100"),
         (Ability(0.99, of(90), "--model cnn", None), "More images would probably help more than a bigger model: 99.0%"),
