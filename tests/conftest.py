@@ -47,16 +47,28 @@ LONGEST = (
     "tests/server/transport/test_counting.py",
     "tests/server/transport/test_leaving.py",
     "tests/deploy/test_proxy.py",
-    "tests/client/test_commands_bench.py",
     "tests/server/supervisor/test_ahead.py",
     "tests/server/supervisor/test_serve.py",
     "tests/test_hostile_text.py",
     "tests/trainer/report/test_page_kinds.py",
     "tests/server/counting/test_totals.py",
+    "tests/server/rest/test_clients.py",
+    "tests/sources/test_load.py",
+    "tests/end_to_end/test_pixels.py",
+    "tests/bundle/test_image_parts.py",
+    "tests/bundle/test_pixels.py",
+    "tests/bundle/test_samples.py",
+    "tests/bundle/test_label_sets.py",
+    "tests/bundle/test_accuracy.py",
+    "tests/trainer/learn/test_precision.py",
+    "tests/trainer/judge/test_thresholds.py",
+    "tests/server/rpc/test_protobuf.py",
+    "tests/server/services/test_fast.py",
 )
-"""They begin first, so that no process has one of them left when the others have ended.
+"""They begin first, so that no process has one of them left when the others have ended. Calls are timed after some of
+them, when the linter beside it has ended.
 
-What calls are timed in comes later than some, when the linter beside it has ended.
+Their lines are not counted: it makes Python a third slower, and shorter tests run the same lines.
 """
 
 
@@ -77,12 +89,21 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In several processes the longest begin. Where calls are timed, counting lines does not slow them down."""
-    for item in items:
-        if item.nodeid.startswith(HOSTILE):
-            item.add_marker(pytest.mark.no_cover)
+    """In several processes the longest begin."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: [not item.nodeid.startswith(name) for name in LONGEST])
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """The lines of the longest are not counted, their fixtures' neither."""
+    counting = Coverage.current() if item.nodeid.startswith(LONGEST) else None
+    if counting:
+        counting.stop()
+    result = yield
+    if counting:
+        counting.start()
+    return result
 
 
 @pytest.hookimpl(wrapper=True)

@@ -142,7 +142,7 @@ async def test_ten_bits_are_warned_of_and_obeyed(
     assert "of 0 to 65,535, so they become nearly black: if they hold 10 bits, pass --bits 10" in warned
     assert "--bits" not in said
     assert served.accuracy > 0.9
-    assert "model.onnx is that of" in capsys.readouterr().err
+    assert "model.onnx is identical to that of" in capsys.readouterr().err
     repeated = open_bundle(bundle.path.parent / "2").manifest
     assert repeated.input == bundle.manifest.input
     assert (repeated.input.bits, repeated.input.ground) == (10, "#000000")

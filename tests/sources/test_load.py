@@ -179,7 +179,6 @@ def classes_of_one_image(folder: Path, count: int) -> Path:
     return folder
 
 
-@pytest.mark.no_cover  # 10,000 runs of the same lines, which take twice as long where they are counted
 def test_ten_thousand_classes_are_taken_and_one_more_is_not(tmp_path: Path) -> None:
     """In numbers' order; above the limit the advice is given before an image is read. Decoding them shows no more."""
     folder = classes_of_one_image(tmp_path / "many", 10_000)

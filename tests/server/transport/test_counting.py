@@ -135,7 +135,6 @@ async def test_callers_who_leave_are_told_from_deadlines_that_pass(serving: Serv
     }
 
 
-@pytest.mark.no_cover  # thousands of runs of the same lines, which take twice as long where they are counted
 async def test_thousands_of_calls_at_once_are_answered_or_refused_by_us(serving: Serving) -> None:
     """Four channels with 900 calls each, while the model is busy: what does not fit into the queue is told so, and no
     library cancels any in front of it.
