@@ -158,5 +158,5 @@ def test_classes_of_different_scales_are_warned_of(tmp_path: Path, capsys: pytes
 
     read_splits(TrainSettings(data=str(tmp_path / "data"), bits=12))
 
-    says = "end far apart, beam at 255 of 4,095 (16-bit), square at 255 of 4,095 (16-bit), bar at 4,095 of 4,095"
+    says = "differ greatly: beam at 255 of 4,095 (16-bit), square at 255 of 4,095 (16-bit), bar at 4,095 of 4,095"
     assert says in capsys.readouterr().err

@@ -84,7 +84,7 @@ def test_a_signature_is_shown_by_its_key(bundle: Bundle, key: Path, capsys: pyte
     assert captured.out.count(fingerprint) == 2, "signed, checked"
     assert "signature  not checked: manifest.sig exists" in captured.out
     reasons = captured.err.splitlines()
-    assert "has no manifest.sig, and a signature is required" in reasons[0]
+    assert "has no manifest.sig, but a signature is required" in reasons[0]
     assert "manifest.sig does not match" in reasons[1]
 
 

@@ -176,7 +176,7 @@ def test_if_absent_trains_nothing_again(first: Ran, models: Path) -> None:
     ("arguments", "message"),
     [
         (("--models", "file/models"), "error: the models folder file/models cannot be written: Not a directory"),
-        (("--data", "nowhere.npz"), "error: there is no nowhere.npz"),
+        (("--data", "nowhere.npz"), "error: nowhere.npz does not exist"),
         (("--classes", "3,eleven"), "error: digits has no class eleven"),
         (("--multi-label",), "error: digits has one class per image, not several labels"),
         (("--data", "photos", "--classes", "cat,owl"), "error: photos has no class owl; it has cat, dog"),
@@ -390,7 +390,7 @@ def test_training_says_what_validation_has_shown_to_be_untrue(tmp_path: Path, mo
 
     assert kinds == ["no_better_than_chance", *["coverage_not_kept"] * 2]
     assert shown.out.count("  warning  the promised coverage of ") == 2
-    assert "no promise of 99%: it needs 230 images that judge, and there are 120\n" in trained.err
+    assert "no promise of 99%: it needs 230 judged images, and there are 120\n" in trained.err
     assert "label sets rest on 120 tune images (split): with 90 % confidence" in trained.err
     assert [trained.result["calibration"][name] for name in ("method", "judged", "folds")] == ["split", 120, None]
     assert "; the promise was not kept\n" in trained.err

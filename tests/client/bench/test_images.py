@@ -105,7 +105,7 @@ async def test_images_at_a_threshold_are_left_out(serving: Serving, tmp_path: Pa
 
 async def test_data_that_are_not_there_are_said_in_the_words_of_every_command(serving: Serving) -> None:
     """One error for all commands."""
-    with pytest.raises(SourceError, match="there is no nowhere"):
+    with pytest.raises(SourceError, match="nowhere does not exist"):
         await reference_of(serving, data="nowhere")
 
 

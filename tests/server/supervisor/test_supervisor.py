@@ -249,7 +249,7 @@ async def test_where_signatures_are_required_nothing_else_is_served(tmp_path: Pa
         await house.until_serving()
         model = await house.until(lambda model: bool(model.refusals and model.versions))
         assert (model.versions[0].version, model.refusals[0].version) == (1, 2)
-        assert "tiny/2 has no manifest.sig, and a signature is required" in model.refusals[0].reason
+        assert "tiny/2 has no manifest.sig, but a signature is required" in model.refusals[0].reason
 
         sign_bundle(second.path, tmp_path / "new")
         await house.until(lambda model: model.versions[0].version == 2)

@@ -159,7 +159,7 @@ def test_the_card_tells_how_far_to_rely_on_it() -> None:
     card = model_card("pets", ("cat", "dog"), training(), exam(claim(((99, 1), (4, 96))), calibration))
 
     assert "temperature 0.50: on validation the probabilities are off by 2.00% on average, without it by 10.00%" in card
-    assert f"| 95% | {sets.counted} | yes | 1.25 |\n\nNo promise of 99%: it needs 230 images that judge, and" in card
+    assert f"| 95% | {sets.counted} | yes | 1.25 |\n\nNo promise of 99%: it needs 230 judged images, and" in card
     assert "\nrest on 60 tune images (split): with 90 % confidence over draws of them, at least" in card
     assert "WARNING" not in card
 
@@ -170,7 +170,7 @@ def test_a_card_without_a_promise_says_why() -> None:
     calibration = CALIBRATION.model_copy(update={"withheld": withheld, "method": "cross", "judged": 7, "folds": 5})
     card = model_card("pets", ("cat", "dog"), training(), exam(claim(((99, 1), (4, 96))), calibration))
 
-    assert "\n\nNo promise of 90%: it needs 22 images that judge, and there are 7.\n\nNo promise of 95%: " in card
+    assert "\n\nNo promise of 90%: it needs 22 judged images, and there are 7.\n\nNo promise of 95%: " in card
     assert "Label sets" not in card
 
 
