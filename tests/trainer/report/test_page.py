@@ -218,7 +218,7 @@ def test_what_the_trainer_measured_beside_is_shown(learned_digits: tuple[Run, Re
         "93 of 100",
         "1.35",
         "0.0789",
-        "Label sets rest on out-of-fold answers to 60 images (cross, 5 folds): ",
+        "Label sets rest on out-of-fold answers to 60 images (cross, 5 folds), ",
         "No promise of 99%: it needs 230 judged images, and there are 60.",
         "3.2e-07",
         "The two give different answers to 7 of 100 images. ",
