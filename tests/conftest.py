@@ -34,7 +34,7 @@ LONGEST = (
     "tests/end_to_end/test_main_job.py",
     "tests/server/supervisor/test_supervisor.py",
     "tests/trainer/learn/test_processes.py",
-    "tests/trainer/test_run.py",
+    "tests/trainer/test_run_repeats.py",
     "tests/trainer/report/test_browser.py",
     HOSTILE,
     "tests/end_to_end/test_page.py",

@@ -50,4 +50,4 @@ def draw(page: Page, *points: tuple[float, float]) -> None:
 
 def says(page: Page, label: str) -> None:
     """Waits until the model has answered this."""
-    expect(page.locator("#answer[aria-busy=false] span")).to_have_text(label)
+    expect(page.locator("#answer[aria-busy=false] span")).to_have_text(label, timeout=20_000)
