@@ -1,4 +1,4 @@
-"""Accuracy on the real MNIST, four times: claimed, recounted by the server, and by two clients that share no code.
+"""Accuracy on MNIST, measured four times: claimed, recounted by the server, and by two clients that share no code.
 
     make accuracy                     trains linear and cnn on MNIST, serves them, counts, prints a table
 
@@ -26,10 +26,10 @@ START_WITHIN_S = END_WITHIN_S = 60.0
 
 
 def main() -> int:
-    """Runs the whole; returns 1 where two counts of one model differ."""
+    """Runs the benchmark; returns 1 if two counts of one model differ."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="mnist", help="mnist, or a folder of its IDX files")
-    parser.add_argument("--other-python", required=True, help="a Python that has tritonclient, and not vouch")
+    parser.add_argument("--other-python", required=True, help="a Python with tritonclient but without vouch")
     arguments = parser.parse_args()
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as models:
@@ -57,7 +57,7 @@ def count(row: dict[str, Any], address: str, data: str, other_python: str, model
 
 
 def report(rows: list[dict[str, Any]]) -> None:
-    """Prints the table and keeps the figures."""
+    """Prints the table and stores the figures."""
     print("| model | claim | accuracy (95 % interval) | served | our client | tritonclient | fitting |")
     print("|---|---|---|---|---|---|---|")
     for row in rows:
@@ -87,7 +87,7 @@ def serving(models: Path) -> Iterator[str]:
 
 
 def wait_until_served(address: str, name: str, timeout_s: float = 120.0) -> None:
-    """Asks until the model has vouched for itself."""
+    """Waits until the model is verified and served."""
     deadline = time.monotonic() + timeout_s
     with Client(address) as client:
         while time.monotonic() < deadline:

@@ -1,9 +1,9 @@
-"""What binding inputs and outputs would save on the CPU, beside the session's `run` as it serves.
+"""How much time binding inputs and outputs would save on the CPU, compared with the session's `run` as used in serving.
 
     python -m benchmarks.binding            a linear model on one thread; about a minute
 
-A binding made for every run writes to fresh arrays; one that is kept for its batch size needs the images copied in and
-the outputs copied out, because callers keep their answers. Prints microseconds a run, medians of interleaved rounds.
+A binding created for every run writes to new arrays. A binding kept for its batch size needs copies of the images and
+of the outputs, because callers keep their answers. Prints microseconds per run, medians of interleaved rounds.
 """
 
 import argparse
@@ -89,7 +89,7 @@ def main() -> int:
             times[name].append(median(found))
     for name, row in times.items():
         print(f"| {name} | " + " | ".join(f"{value:.1f}" for value in row) + " |")
-    print(f"\nMicroseconds a run, one thread; {machine()}")
+    print(f"\nMicroseconds per run, one thread; {machine()}")
     return 0
 
 

@@ -1,10 +1,10 @@
-"""Servers of several checkouts, or of one with other settings, side by side: calls a second, and ratios to the first.
+"""Servers of several checkouts, or of one with different settings: calls per second, and ratios to the first server.
 
     git worktree add ../before COMMIT
     python -m benchmarks.checkouts --transport h2corn --workers 2 before=../before now=. pinned=.,PIN_WORKERS=true
 
-What stands behind a comma is a setting of `vouch serve`, as in VOUCH_SERVE_... All run at the same time and are loaded
-in turn, back and forth, and the whole is started anew some times, because a start may be lucky. Prints Markdown.
+The words after a comma are settings of `vouch serve`, as in VOUCH_SERVE_... All servers run at the same time and are
+loaded in turn, back and forth. All are restarted some times, because starts differ by chance. Prints Markdown.
 """
 
 import argparse
@@ -24,17 +24,17 @@ from vouch.bundle.opening import open_bundle
 
 
 def main() -> int:
-    """Prints the table; returns 1 where a call failed."""
+    """Prints the table; returns 1 if a call failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkouts", nargs="+", metavar="NAME=FOLDER[,SETTING=VALUE...]")
     parser.add_argument("--transport", default="h2corn")
     parser.add_argument("--workers", default="1")
     parser.add_argument("--batches", default="1,32,128,1024")
     parser.add_argument("--starts", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=2, help="of a start")
-    parser.add_argument("--seconds", type=float, default=1.5, help="of each load")
+    parser.add_argument("--rounds", type=int, default=2, help="rounds per start")
+    parser.add_argument("--seconds", type=float, default=1.5, help="duration of each load")
     parser.add_argument("--data", default="mnist", help="mnist, or a folder of its IDX files")
-    parser.add_argument("--bundle", type=Path, help="a published bundle in place of a linear one that is trained now")
+    parser.add_argument("--bundle", type=Path, help="a published bundle; default: train a linear model")
     arguments = parser.parse_args()
     servers = [checkout(words, arguments.transport, arguments.workers) for words in arguments.checkouts]
     batches = [int(batch) for batch in arguments.batches.split(",")]
@@ -55,7 +55,7 @@ def main() -> int:
                             loaded = h2load(server.address, INFER, (asked[batch],), SATURATED, arguments.seconds)
                             found[name, batch].append(loaded.calls_a_second)
                             failed += loaded.failed
-    print(f"{arguments.transport}, {arguments.workers} workers: calls a second, and the ratio to {servers[0].name}\n")
+    print(f"{arguments.transport}, {arguments.workers} workers: calls per second, and the ratio to {servers[0].name}\n")
     print("| | " + " | ".join(f"batch {batch}" for batch in batches) + " |\n|---|" + "---|" * len(batches))
     for one in servers:
         speeds = [(median(found[one.name, batch]), median(found[servers[0].name, batch])) for batch in batches]

@@ -1,10 +1,10 @@
-"""Features of many photographs for training, beside what bare ONNX Runtime computes of the same graph.
+"""Speed of computing features of many photographs for training, compared with bare ONNX Runtime on the same graph.
 
     python -m benchmarks.features --photos ../shared/data/insects --count 5000
 
-Photographs are made of those in the folder by crops, flips and brightness. Their decoding is timed as training does it,
-then their features in parts, each beside the same images in bare ONNX Runtime at the batch size and the threads that
-were best before. `--count 600` takes a minute. The figures go to docs/measured/features.json.
+Photographs are made from those in the folder by crops, flips and brightness. Their decoding is timed as in training,
+then their features in parts; each part also runs in bare ONNX Runtime, with the batch size and threads that were
+fastest before. `--count 600` takes a minute. The figures go to docs/measured/features.json.
 """
 
 import argparse
@@ -40,10 +40,10 @@ Way = tuple[int, int, int]
 
 
 def main() -> int:
-    """Prints the table; returns 1 where the target is missed."""
+    """Prints the table; returns 1 if the target is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, required=True, help="a folder of photographs")
-    parser.add_argument("--count", type=int, default=5000, help="how many are made of them")
+    parser.add_argument("--count", type=int, default=5000, help="the number of photographs to make")
     arguments = parser.parse_args()
     cores, backbone = len(os.sched_getaffinity(0)), lite0((SIDE, SIDE, 3))
     with tempfile.TemporaryDirectory() as folder:

@@ -2,7 +2,7 @@
 
     python -m benchmarks.graph --data mnist
 
-About two minutes. The server leaves ONNX Runtime's default, which is `all`. Prints Markdown; figures go to
+About two minutes. The server uses ONNX Runtime's default, `all`. Prints Markdown; figures go to
 docs/measured/graph.json.
 """
 
@@ -36,8 +36,8 @@ def main() -> int:
     """Measures, prints and keeps; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="mnist")
-    parser.add_argument("--photos", type=Path, help="a folder of class folders; none: that model is left out")
-    parser.add_argument("--models", type=Path, help="a folder where the trained models are kept for the next run")
+    parser.add_argument("--photos", type=Path, help="a folder of class folders; without it, that model is left out")
+    parser.add_argument("--models", type=Path, help="a folder to keep the trained models for the next run")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         models = arguments.models or Path(folder)

@@ -1,11 +1,10 @@
-"""What each idea in the cnn's recipe is worth: taken out, or put in, one at a time.
+"""The effect of each idea in the cnn's recipe: removed, or added, one at a time.
 
     make ideas        about half an hour on two cores; tables on standard output, figures in docs/measured/ideas.json
 
 Accuracy: every variant is fitted with a short schedule to 50,000 of MNIST's fit images and measured on the other
-10,000, with several seeds; the validation split is not read. All get the same number of epochs, so the column of
-seconds, of the processor's time, belongs to the comparison where nothing else runs. Speed: steps of the variants that
-change nothing but time, taken in turns.
+10,000, with several seeds; the validation split is not read. All have the same number of epochs, so compare their
+seconds of processor time too, if nothing else runs. Speed: steps of the variants that change only the time, in turns.
 """
 
 import argparse

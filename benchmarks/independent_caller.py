@@ -1,10 +1,10 @@
-"""Calls a server without a pause until it is told to stop, in a Python of its own that has nothing of this project.
+"""Calls a server without pauses until it is stopped, in a separate Python without this project.
 
     python independent_caller.py grpcio|tritonclient ADDRESS IMAGES.npy [retry]
 
-Some threads, each with a channel. Stops when standard input ends, and prints JSON: how calls ended, and the longest in
-seconds. The addresses are gRPC's: HOST:PORT, or ipv4:HOST:PORT,HOST:PORT. With `retry`
-gRPC repeats a call that ended UNAVAILABLE.
+Some threads, each with a channel. Stops when standard input ends, and prints JSON: the statuses of calls, and the
+longest call in seconds. The addresses are gRPC's: HOST:PORT, or ipv4:HOST:PORT,HOST:PORT. With `retry`, gRPC retries a
+call that ended with UNAVAILABLE.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""Counts a server's right answers with tritonclient, in a Python of its own that has nothing of this project.
+"""Counts a server's right answers with tritonclient, in a separate Python without this project.
 
     python independent_client.py HOST:PORT MODEL VALIDATION.npz
 
-Prints the number of right answers and nothing else.
+Prints only the number of right answers.
 """
 
 import json

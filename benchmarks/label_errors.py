@@ -1,10 +1,10 @@
-"""How many wrong labels are found: 5 % of the fit labels are changed, seed by seed, and looked for in the list.
+"""How many wrong labels are found: 5 % of the fit labels are changed, with several seeds, and searched in the list.
 
     python -m benchmarks.label_errors [--photos ../shared/data/insects]
 
-Counted are those that are among the first 5 % of what `label-errors.csv` would list of fit. Digits are judged by their
-pixels, photographs by heads on lite0's features that cross-validation has left them out of. Labels that were wrong, or
-images that are hard, before anything was changed are in the way, as they are in practice. A minute or two on two cores.
+Counts the changed labels among the first 5 % of the list in `label-errors.csv` for fit. Digits are judged by their
+pixels, photographs by heads on lite0's features, out of fold. Labels that were wrong before, and hard images, stay in
+the data, as in practice. A minute or two on two cores.
 """
 
 import argparse
@@ -35,9 +35,14 @@ Judge = Callable[[Splits], np.ndarray]
 
 
 def main() -> None:
-    """Prints a table and keeps the figures."""
+    """Prints a table and stores the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, default=Path("../shared/data/insects"), help="left out if not there")
+    parser.add_argument(
+        "--photos",
+        type=Path,
+        default=Path("../shared/data/insects"),
+        help="a folder of class folders; left out if missing",
+    )
     parser.add_argument("--seeds", type=int, default=5)
     asked = parser.parse_args()
     trials: dict[str, tuple[Splits, Judge]] = {"digits, by their pixels": (_splits("digits", Wanted()), _by_pixels)}

@@ -1,10 +1,10 @@
-"""How long 60,000 images of 28 x 28 take to load in every form that `--data` accepts; what is said of broken files.
+"""Time to load 60,000 images of 28 x 28 in every form that `--data` accepts, and the message for broken files.
 
     make loading                      writes MNIST in each form into a temporary folder and loads it, prints a table
 
-Takes a minute or two. Where MNIST is not available, images with noise in their middle take its place. The files were
-written just before, so they are in the system's cache: a slow disk adds its own time. What was loaded is compared with
-what was written. The table goes to standard output, all figures to docs/measured/loading.json.
+Takes a minute or two. Without MNIST, images of noise replace it. The files were just written, so they are in the
+system's cache: a slow disk adds its own time. The loaded images are compared with the written ones. The table goes to
+standard output, all figures to docs/measured/loading.json.
 """
 
 import argparse
@@ -45,7 +45,7 @@ class Form:
 
 
 def main() -> int:
-    """Runs the whole; returns 1 where a target is missed."""
+    """Runs the benchmark; returns 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="mnist", help="mnist, or a folder of its IDX files")
     parser.add_argument("--times", type=int, default=3, help="how often each form is loaded")
@@ -68,7 +68,7 @@ def images_to_write(spec: str) -> tuple[str, Examples]:
     try:
         fit = load(spec).splits["fit"]
     except (SourceError, KeyError) as err:
-        print(f"no MNIST, so images of noise are loaded: {err}", file=sys.stderr)
+        print(f"without MNIST, images of noise are loaded: {err}", file=sys.stderr)
     else:
         return "MNIST", fit
     random = np.random.default_rng(0)
@@ -92,7 +92,7 @@ def measure(form: Form, path: Path, examples: Examples, times: int) -> dict[str,
     in_folders = path.is_dir() and "all" in source.splits
     expected = examples[np.argsort(examples.labels, kind="stable")] if in_folders else examples
     if not (np.array_equal(loaded.images[:], expected.images[:]) and np.array_equal(loaded.labels, expected.labels)):
-        raise SystemExit(f"{form.name}: other images were loaded than were written")
+        raise SystemExit(f"{form.name}: the loaded images differ from the written ones")
     needed = median(seconds)
     met = form.target_s is None or needed <= form.target_s
     return {"form": form.name, "seconds": seconds, "median_s": needed, "target_s": form.target_s, "met": met}
@@ -117,7 +117,7 @@ def report(name: str, count: int, rows: list[dict[str, Any]], broken: str) -> No
     for row in rows:
         target = "" if row["target_s"] is None else f"{row['target_s']:g} s: {'met' if row['met'] else 'missed'}"
         print(f"| {row['form']} | {row['median_s']:.2f} | {count / row['median_s']:,.0f} | {target} |")
-    print(f"\nWith {BROKEN} files cut short: {broken}")
+    print(f"\nWith {BROKEN} truncated files: {broken}")
     print(f"\n{count:,} images of {name}; {machine()}")
     keep("loading", {"machine": machine(), "images": name, "count": count, "forms": rows, "broken": broken})
 

@@ -1,10 +1,10 @@
-"""A training on more photographs than memory is given for: how much it takes at most, and how long, phase by phase.
+"""A training on more photographs than fit into its memory limit: peak memory and time, phase by phase.
 
     make many-photos         20,000 photographs made of the insects by crops, flips and brightness, --memory 1G
 
-Their pixels take more than 2 GiB at 192 x 192. What is counted is the proportional set size of
-the command and of all processes that it starts, ten times a second; files that the system caches are nobody's. The
-table goes to standard output, all figures to docs/measured/many_photos.json.
+Their pixels take more than 2 GiB at 192 x 192. Memory is the proportional set size of the command and of all its
+processes, ten times per second, without the system's file cache. The table goes to standard output, all figures to
+docs/measured/many_photos.json.
 """
 
 import argparse
@@ -63,12 +63,12 @@ class Watched:
 
 
 def main() -> int:
-    """Runs the whole; returns 1 where the target is missed."""
+    """Runs the benchmark; returns 1 if the target is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, required=True, help="a folder of class folders, in splits or not")
-    parser.add_argument("--count", type=int, default=20_000, help="how many are made of them")
-    parser.add_argument("--memory", default="1G", help="what vouch train is given")
-    parser.add_argument("options", nargs="*", default=None, help="further words for vouch train, behind --")
+    parser.add_argument("--photos", type=Path, required=True, help="a folder of class folders, with or without splits")
+    parser.add_argument("--count", type=int, default=20_000, help="the number of photographs to make")
+    parser.add_argument("--memory", default="1G", help="the limit for vouch train")
+    parser.add_argument("options", nargs="*", default=None, help="more options for vouch train, after --")
     arguments = parser.parse_args()
     options = arguments.options or ["--size", "192", "--epochs", "1", "--batch-size", "32"]
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as root:  # noqa: S108 - a disk

@@ -1,4 +1,4 @@
-"""Where figures are kept and shown: a record has one writer, and a page has the table of it between two marks."""
+"""Stores and shows figures: a record has one writer, and a page has its table between two marks."""
 
 import fcntl
 import os
@@ -20,7 +20,7 @@ def only_writer(path: Path) -> Iterator[None]:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError as err:
-        raise SystemExit(f"another measurement writes {path}: wait for it, or name another file by --record") from err
+        raise SystemExit(f"another measurement writes {path}: wait for it, or pass another file as --record") from err
     finally:
         os.close(folder)
 
@@ -40,7 +40,7 @@ def put(page: str, table: str, command: str) -> str:
     before, found, rest = page.partition(begin)
     _, ended, after = rest.partition(end)
     if not (found and ended):
-        raise ValueError(f"the page has no {begin} ... {end}")
+        raise ValueError(f"the page does not contain {begin} ... {end}")
     return f"{before}{begin}\n\n{table}\n\n{end}{after}"
 
 

@@ -1,8 +1,8 @@
-"""Steps of each network in float32 and in bfloat16, in turns, on this processor: whether `--precision auto` should take
+"""Steps of each network in float32 and in bfloat16, in turns, on this processor: whether `--precision auto` should use
 bfloat16 here (the table in trainer/learn/precision.py). About two minutes.
 
-The steps are the trainer's own: variants, forward and backward pass, optimizer. Images are noise, for nothing here
-depends on what they show.
+The steps are the trainer's own: augmentation, forward and backward pass, optimizer. Images are noise, because the time
+does not depend on their content.
 """
 
 import argparse
@@ -45,7 +45,7 @@ MANY = 60_000
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.precision", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=25.0, help="for each network")
+    parser.add_argument("--seconds", type=float, default=25.0, help="time for each network")
     arguments = parser.parse_args()
     flags = " ".join(cpu_flags(FLAGS))
     where = f"{machine()}, {flags}, torch {torch.__version__}"

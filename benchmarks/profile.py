@@ -1,10 +1,10 @@
-"""Where a server's processor time goes while it is saturated: by library with perf, by Python function with py-spy.
+"""How a saturated server spends its processor time: by library with perf, by Python function with py-spy.
 
     make profile            both transports with one worker, a linear model, batches 1 and 128; about three minutes
     python -m benchmarks.profile --code FOLDER      the server of another checkout, to compare
 
-perf counts all of the server's processes, the kernel included (Debian's linux-perf; it needs root or a low
-perf_event_paranoid). py-spy looks at the worker's Python frames. Prints Markdown.
+perf covers all of the server's processes and the kernel (Debian's linux-perf; it needs root or a low
+perf_event_paranoid). py-spy samples the worker's Python frames. Prints Markdown.
 """
 
 import argparse
@@ -46,8 +46,8 @@ def main() -> int:
     """Prints a table of libraries, and of Python functions, for each transport and batch size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="mnist", help="mnist, or a folder of its IDX files")
-    parser.add_argument("--code", type=Path, default=Path.cwd(), help="a checkout, whose server is looked at")
-    parser.add_argument("--py-spy", default="", help="the command; without it Python's functions are left out")
+    parser.add_argument("--code", type=Path, default=Path.cwd(), help="a checkout, whose server is profiled")
+    parser.add_argument("--py-spy", default="", help="the py-spy command; without it, Python functions are left out")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bundle = trained("linear", arguments.data, Path(folder))

@@ -1,9 +1,9 @@
-"""What --quantize int8 is worth: speed, size and accuracy beside the same training in float32.
+"""The effect of --quantize int8: speed, size and accuracy compared with the same training in float32.
 
     make quantized        a cnn on MNIST, a backbone on photographs, each published in both forms; some minutes
 
-The second training repeats the first, so that both graphs have the same weights. They run in turns; medians, of one
-thread its processor time. Figures go to docs/measured/quantized.json.
+The second training repeats the first, so that both graphs have the same weights. They run in turns; figures are
+medians, with one thread of processor time. They go to docs/measured/quantized.json.
 """
 
 import argparse
@@ -30,12 +30,12 @@ FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8")
 
 
 def main() -> int:
-    """Runs the whole."""
+    """Runs the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="mnist", help="mnist, or a folder of its IDX files")
-    parser.add_argument("--epochs", type=int, default=0, help="of the cnn; 0: as the recipe has them")
-    parser.add_argument("--photos", type=Path, help="a folder of photographs; without one no backbone is measured")
-    parser.add_argument("--only", choices=TARGETS, help="the figures of the other are kept")
+    parser.add_argument("--epochs", type=int, default=0, help="epochs of the cnn; 0: the recipe's number")
+    parser.add_argument("--photos", type=Path, help="a folder of photographs; without it, no backbone is measured")
+    parser.add_argument("--only", choices=TARGETS, help="measure only this one, and keep the other's figures")
     arguments = parser.parse_args()
     figures: dict[str, Any] = json.loads((MEASURED / "quantized.json").read_text())
     print("| model | graph | right answers | bytes | threads | batch | images a second | times float32 |")

@@ -1,8 +1,8 @@
-"""How long the recount of a bundle takes beside the old way, and how large its validation split is beside raw pixels.
+"""Time of a bundle's recount compared with the old way, and size of its validation split compared with raw pixels.
 
     python -m benchmarks.recounting models/mnist/1 models/photos/1
 
-The old way had the decoded pixels in memory and counted right answers alone.
+The old way had the decoded pixels in memory and only counted right answers.
 """
 
 import argparse

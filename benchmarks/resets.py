@@ -1,8 +1,8 @@
-"""What deadlines that pass cost other calls of the same channel: 400 of 50 ms, beside five that are answered in time.
+"""The effect of missed deadlines on other calls of the same channel: 400 calls of 50 ms, and five with enough time.
 
     python -m benchmarks.resets      Both transports, a plain channel and our client; under a minute
 
-A call whose deadline passes is reset. Every call takes two seconds here. Prints a table; a row is the sum of some
+A call whose deadline passes is reset. Every call takes two seconds here. Prints a table; a row is the sum of several
 rounds.
 """
 
@@ -98,7 +98,7 @@ async def measure(rounds: int) -> int:
 
 
 def main() -> int:
-    """Returns 1 where our client lost a call that had time enough."""
+    """Returns 1 if our client lost a call that had enough time."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds

@@ -1,10 +1,10 @@
-"""Two servers are restarted, one after the other, while others call without a pause: how many calls fail.
+"""Restarts two servers one after the other under constant load: how many calls fail.
 
-    make rolling-restart      grpcio and tritonclient, straight and through HAProxy, on both transports; some minutes
+    make rolling-restart      grpcio and tritonclient, directly and through HAProxy, on both transports; some minutes
 
-Each library calls with its defaults, and with gRPC's retries. Straight, callers know the addresses of both servers and
-call one of them. Each server gets SIGTERM, ends by itself, and is started again before the other's turn comes. Prints a
-table; returns 1 where a call over h2corn failed that could be repeated.
+Each library calls with its defaults, and with gRPC's retries. Direct callers know the addresses of both servers and
+call one of them. Each server gets SIGTERM, ends, and is started again before the other one is restarted. Prints a
+table; returns 1 if a repeatable call over h2corn failed.
 """
 
 import argparse
@@ -130,8 +130,8 @@ def restarted(
 def main() -> int:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--other-python", type=Path, required=True, help="one that has tritonclient")
-    parser.add_argument("--rounds", type=int, default=2, help="of both servers")
+    parser.add_argument("--other-python", type=Path, required=True, help="a Python with tritonclient")
+    parser.add_argument("--rounds", type=int, default=2, help="restarts of both servers")
     arguments = parser.parse_args()
     lost = 0
     print("| server | way | caller | calls | failed | longest, s |\n|---|---|---|---|---|---|")

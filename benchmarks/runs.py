@@ -1,4 +1,4 @@
-"""What every benchmark needs: to run a command of vouch, and to say on what machine it ran."""
+"""For all benchmarks: runs a command of vouch, and describes the machine."""
 
 import json
 import os

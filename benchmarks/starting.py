@@ -1,11 +1,11 @@
-"""From `vouch serve` to its first right answer, what that takes of the processors, and what an idle server holds.
+"""Time from `vouch serve` to its first right answer, its processor time, and the memory of an idle server.
 
     python -m benchmarks.starting --data mnist                      Both transports, one worker, linear model
-    python -m benchmarks.starting before=../before now=.            Checkouts beside each other
+    python -m benchmarks.starting before=../before now=.            Compares checkouts
 
-All take turns; under a minute each. Memory is taken a second after the first answer: the proportional set size, which
-is less where other programs share the libraries, and the resident one, which is not. Prints Markdown; figures of this
-checkout alone go to docs/measured/starting.json.
+All take turns; under a minute each. Memory is measured one second after the first answer: the proportional set size,
+which is lower if other programs share the libraries, and the resident set size. Prints Markdown; only figures of this
+checkout go to docs/measured/starting.json.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""How long a folder of 20 tiny images takes, by each network: 14 to learn from, 16 x 16 pixels, a bright half each.
+"""Time of training on a folder of 20 tiny images, for each network: 14 for training, 16 x 16 pixels, one half bright.
 
     python -m benchmarks.tiny_folder
 
-It once took longer than all of MNIST. Seconds of processor time, for they do not depend on what else runs: of the whole
-command, and of it what Python, torch and our modules take to start. `docs/measured/tiny_folder.json` keeps them.
+It once took longer than all of MNIST. Prints seconds of processor time, which does not depend on other processes: of
+the whole command, and of starting Python, torch and our modules. They go to `docs/measured/tiny_folder.json`.
 """
 
 import subprocess

@@ -1,9 +1,9 @@
-"""What `--balance` is worth where one class is rare: 300 of MNIST's threes and 10 of its eights, with and without it.
+"""The effect of `--balance` if one class is rare: 300 of MNIST's threes and 10 of its eights, with and without it.
 
     python -m benchmarks.uneven --mnist ../shared/data/mnist
 
-Judged on 300 of each from the validation split, so that a rare class counts as much as the other. Whole commands with
-default settings, a few seconds each; `docs/measured/uneven.json` keeps what was counted.
+Measured on 300 of each from the validation split, so that both classes count equally. Whole commands with default
+settings, a few seconds each; the counts go to `docs/measured/uneven.json`.
 """
 
 import argparse

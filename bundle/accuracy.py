@@ -1,20 +1,20 @@
-"""How many answers were right, and within which interval the accuracy lies: the same for trainer and server."""
+"""The number of right answers, and the interval of the accuracy: the same for trainer and server."""
 
 from math import prod, sqrt
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
 
 COUNTING_BATCH = 256
-"""Images a run when a claim is counted and recounted, at most."""
+"""The most images per run when a claim is counted and recounted."""
 COUNTING_BYTES = 8 << 20
-"""Of the pixels of such a run: of 256 photos of 224 x 224 a network's layers would take a gigabyte."""
+"""Limit for the pixels of such a run: for 256 photos of 224 x 224, a network's layers would take a gigabyte."""
 
 Z_95 = 1.959963984540054  # two-sided 95 % quantile of the standard normal distribution
 
 
 def counting_batch(image_shape: tuple[int, ...]) -> int:
-    """Images a run when a claim is counted and recounted: the same on both sides, because no runtime promises the same
-    bits across batch sizes.
+    """The number of images per run when a claim is counted and recounted: equal on both sides, because no runtime
+    guarantees equal bits for different batch sizes.
 
     Args:
         image_shape: (H, W) or (H, W, C).
@@ -23,14 +23,14 @@ def counting_batch(image_shape: tuple[int, ...]) -> int:
 
 
 def wilson_interval(correct: int, total: int, z: float = Z_95, corrected: bool = True) -> tuple[float, float]:
-    """The interval of an accuracy, from 0 to 1: of 95 %, or of what the two-sided quantile z of the normal says.
+    """The interval of an accuracy, from 0 to 1: of 95 %, or for another two-sided normal quantile z.
 
     Wilson's score interval with continuity correction: R. G. Newcombe, Two-sided confidence intervals for the single
-    proportion, Statistics in Medicine 17 (1998), method 4. It contains the true accuracy in at least 94.5 of 100 cases,
-    whatever that is and however few images there are; without the correction that is 84 of 50 images.
+    proportion, Statistics in Medicine 17 (1998), method 4. It contains the true accuracy in at least 94.5 of 100 cases
+    for any accuracy and any number of images; without the correction, in 84 of 100 for 50 images.
 
     Args:
-        corrected: False gives E. B. Wilson's own (JASA 22, 1927), which bundles of before state.
+        corrected: False gives E. B. Wilson's own (JASA 22, 1927), which older bundles contain.
     """
     if total == 0:
         return 0.0, 1.0
@@ -40,14 +40,14 @@ def wilson_interval(correct: int, total: int, z: float = Z_95, corrected: bool =
 
 
 def _lower_end(correct: int, total: int, z: float, corrected: bool) -> float:
-    """The accuracy below the counted one, less half an image, that is z deviations away."""
+    """The accuracy that is z deviations below the counted one minus half an image."""
     share = max(0.0, correct - corrected / 2) / total
     spread = z * sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
     return max(0.0, (share + z**2 / (2 * total) - spread) / (1 + z**2 / total))
 
 
 class Accuracy(BaseModel):
-    """How many of how many answers were right, with the 95 % interval that this many answers allow."""
+    """The numbers of right answers and of all answers, with the accuracy's 95 % interval."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -60,10 +60,10 @@ class Accuracy(BaseModel):
             raise ValueError(f"{self.correct} correct of {self.total}")
         return self
 
-    @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties; pydantic documents this form
+    @computed_field  # type: ignore[prop-decorator]  # mypy does not support decorated properties; pydantic documents this form
     @property
     def accuracy(self) -> float:
-        """Share of right answers, 0 to 1; 0 where there were none."""
+        """Share of right answers, 0 to 1; 0 without answers."""
         return self.correct / self.total if self.total else 0.0
 
     @computed_field  # type: ignore[prop-decorator]

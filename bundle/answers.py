@@ -1,6 +1,6 @@
-"""The claimed answer to each validation image, by names and never by positions: a JSON object a line, a line an image.
+"""The claimed answer to each validation image, by label names: one line per image, each a JSON object.
 
-Written and read a few lines at a time; a line is never longer than the model's labels allow.
+Written and read a few lines at a time; the labels limit the length of a line.
 """
 
 import json
@@ -14,41 +14,41 @@ import numpy as np
 from vouch.bundle.multi_label import decide
 
 ANSWERS = "answers.jsonl"
-"""Its name in the archive with the validation split."""
+"""The file's name in the archive with the validation split."""
 ESCAPED_BYTES = 6
-"""Of a character at most, as JSON may write it; those beyond 16 bits are written as two."""
+"""The most bytes of a character in JSON; characters beyond 16 bits are written as two."""
 REST_BYTES = 256
-"""Of a line: what is not in its labels."""
+"""Bytes of a line besides its labels."""
 NUMBER_BYTES = 32
 PARTS = (b",", b"[", b"{")
-"""What comes before a value. Values take many times the memory of their text, so they are counted before it is read."""
+"""The text before a value. Values take much more memory than their text, so they are counted before parsing."""
 REST_VALUES = 16
 FLOAT32 = struct.Struct("f")
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What is claimed of images, in their order."""
+    """The claimed answers to images, in their order."""
 
     labels: np.ndarray
-    """int64, shape (N,): positions in the model's labels. Multi-label: bool, shape (N, K), which of them it has."""
+    """The true labels: int64, shape (N,), positions in the model's labels. Multi-label: bool, shape (N, K)."""
     answers: np.ndarray
-    """What was answered, likewise."""
+    """The answers, in the same form."""
     probabilities: np.ndarray
-    """float32: of the answer, shape (N,). Multi-label: of each label, shape (N, K); NaN where it was not answered."""
+    """float32: of the answer, shape (N,). Multi-label: of each label, shape (N, K); NaN for labels not answered."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
     def right(self) -> np.ndarray:
-        """Which answers are right: their one label, or all of several and no others. Bool, shape (N,)."""
+        """Which answers are right: the one label, or exactly all labels. Bool, shape (N,)."""
         right = self.labels == self.answers
         return right if right.ndim == 1 else np.asarray(right.all(axis=1))
 
     @classmethod
     def joined(cls, parts: Sequence["Answers"]) -> "Answers":
-        """One behind the other."""
+        """Concatenates them."""
         if len(parts) == 1:
             return parts[0]
         columns = ([part.labels, part.answers, part.probabilities] for part in parts)
@@ -56,10 +56,10 @@ class Answers:
 
 
 def answers_of(labels: np.ndarray, probabilities: np.ndarray, thresholds: Sequence[float] | None) -> Answers:
-    """What a model answers.
+    """A model's answers.
 
     Args:
-        labels: as `Answers` has them.
+        labels: as in `Answers`.
         probabilities: float32, shape (N, K).
         thresholds: K of them, for a multi-label model.
     """
@@ -75,7 +75,7 @@ def lines(answers: Answers, names: Sequence[str], files: Sequence[str] | None = 
 
     Args:
         names: of the K classes.
-        files: of the images, by their names in the archive; None of an array.
+        files: the images' names in the archive; None for an array.
     """
     rows = zip(answers.labels, answers.answers, answers.probabilities, strict=True)
     for place, (labels, given, probabilities) in enumerate(rows):
@@ -93,12 +93,12 @@ def lines(answers: Answers, names: Sequence[str], files: Sequence[str] | None = 
 
 
 def names_of(labels: np.ndarray, names: Sequence[str]) -> list[str]:
-    """The labels of one image by name, in the order of the model's: of a position, or of bool of shape (K,)."""
+    """The names of one image's labels, in the model's order: from a position, or from bool of shape (K,)."""
     return [names[k] for k in np.flatnonzero(labels).tolist()] if labels.ndim else [names[int(labels)]]
 
 
 class AnswersReader:
-    """Reads the file from its beginning, some lines at a time. Raises ValueError where it is not as it should be."""
+    """Reads the file from its start, some lines at a time. Raises ValueError for wrong content."""
 
     def __init__(
         self, file: IO[bytes], names: Sequence[str], thresholds: Sequence[float] | None, has_files: bool
@@ -108,7 +108,7 @@ class AnswersReader:
             file: the member of the archive.
             names: of the K classes.
             thresholds: K of them, for a multi-label model.
-            has_files: whether each line names a file.
+            has_files: whether each line has a file's name.
         """
         self._file = file
         self._positions = {name: k for k, name in enumerate(names)}
@@ -122,7 +122,7 @@ class AnswersReader:
         """The next lines.
 
         Args:
-            files: the names that they must have, of `count` files.
+            files: the expected names of the `count` files.
         """
         lines = (self._line(files[place] if files is not None else None) for place in range(count))
         if self._thresholds is None:
@@ -136,7 +136,7 @@ class AnswersReader:
         return several
 
     def check_end(self) -> None:
-        """Whether there is no line more."""
+        """Checks that there are no more lines."""
         if self._file.read(1):
             raise ValueError(f"{ANSWERS} has more lines than there are images")
 
@@ -152,7 +152,7 @@ class AnswersReader:
         except (ValueError, RecursionError) as err:
             raise self._wrong(f"is not JSON: {err}") from err
         if not isinstance(found, dict) or found.keys() != self._keys:
-            raise self._wrong(f"has not exactly {', '.join(sorted(self._keys))}")
+            raise self._wrong(f"does not have exactly the keys {', '.join(sorted(self._keys))}")
         if file is not None and found["file"] != file:
             raise self._wrong(f"is about another file than {file}")
         return found
@@ -165,7 +165,7 @@ class AnswersReader:
         into.labels[row, self._all(line["labels"])] = True
         into.answers[row, given] = True
         if not isinstance(probabilities, list) or len(probabilities) != len(given):
-            raise self._wrong("has not one probability for each answer")
+            raise self._wrong("does not have one probability for each answer")
         for k, probability in zip(given, map(self._probability, probabilities), strict=True):
             if self._thresholds is not None and probability < self._thresholds[k]:
                 raise self._wrong(f"answers a label with the probability {probability}, which is below its threshold")
@@ -173,7 +173,7 @@ class AnswersReader:
 
     def _all(self, names: Any) -> list[int]:
         if not isinstance(names, list):
-            raise self._wrong("has not a list of labels")
+            raise self._wrong("does not have a list of labels")
         found = [self._position(name) for name in names]
         if len(set(found)) != len(found):
             raise self._wrong("names a label twice")
@@ -182,7 +182,7 @@ class AnswersReader:
     def _position(self, name: Any) -> int:
         position = self._positions.get(name) if isinstance(name, str) else None
         if position is None:
-            raise self._wrong(f"has {str(name)[:80]!r}, which is no label of the manifest")
+            raise self._wrong(f"has {str(name)[:80]!r}, which is not a label of the manifest")
         return position
 
     def _probability(self, value: Any) -> float:
@@ -195,21 +195,21 @@ class AnswersReader:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | None:
-    """An object of JSON; None where a key is there twice."""
+    """A JSON object; None if a key occurs twice."""
     found = dict(pairs)
     return found if len(found) == len(pairs) else None
 
 
 _JSON = json.JSONDecoder(object_pairs_hook=_object)
-"""Made once: `json.loads` makes one a line."""
+"""Created once: `json.loads` would create one per line."""
 
 
 _KEYS = {False: ("label", "answer", "probability"), True: ("labels", "answers", "probabilities")}
-"""Of a line, by whether the model is multi-label."""
+"""The keys of a line, for a multi-label model or not."""
 
 
 def longest_line(names: Sequence[str], several: bool) -> int:
-    """Bytes of a line at most."""
+    """The most bytes of a line."""
     sizes = [2 * ESCAPED_BYTES * len(name) + len('"", ') for name in names]
     if several:
         return 2 * sum(sizes) + NUMBER_BYTES * len(sizes) + REST_BYTES
@@ -217,6 +217,6 @@ def longest_line(names: Sequence[str], several: bool) -> int:
 
 
 def _most_values(names: Sequence[str], several: bool) -> int:
-    """Values of a line at most; what looks like the beginning of one within a name counts too."""
+    """The most values in a line, including text in names that looks like the start of a value."""
     within = [sum(map(name.encode().count, PARTS)) for name in names]
     return REST_VALUES + (2 * sum(within) + 3 * len(names) if several else 2 * max(within))

@@ -1,4 +1,4 @@
-"""Digests of arrays and single images: what shows that something is unchanged, or is twice there."""
+"""Digests of arrays and single images, to find changes and duplicates."""
 
 import hashlib
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class InParts:
-    """An array that is never in memory as a whole."""
+    """An array that is never completely in memory."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
@@ -18,7 +18,7 @@ class InParts:
 
 
 def array_digest(*arrays: np.ndarray | InParts) -> str:
-    """SHA-256 over type, shape and values of the arrays, in order; equal arrays have equal digests, in parts or not."""
+    """SHA-256 over type, shape and values of the arrays, in order; independent of a division into parts."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
@@ -28,7 +28,7 @@ def array_digest(*arrays: np.ndarray | InParts) -> str:
 
 
 def image_digests(images: np.ndarray) -> np.ndarray:
-    """One digest an image, so that exact duplicates can be found by sorting.
+    """One digest per image, so that exact duplicates can be found by sorting.
 
     Args:
         images: shape (N, ...), any type.

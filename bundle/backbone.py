@@ -1,4 +1,4 @@
-"""A pretrained network under a linear head, as a manifest records it. It may come from anybody: all has a bound."""
+"""A pretrained network below a linear head, as recorded in a manifest. Anybody may have written it: it has limits."""
 
 from typing import Annotated
 
@@ -11,51 +11,51 @@ Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Text = Annotated[str, Field(max_length=1_000)]
 Channels = Annotated[tuple[Finite, ...], Field(min_length=1, max_length=4)]
-"""A number for all channels, or one each."""
+"""One number for all channels, or one per channel."""
 
 
 def backbone_in_words(name: str, source: str, licence: str, weights_sha256: str, fine_tuned: bool) -> str:
-    """In one line for people, as `vouch status` and `vouch verify` show it; arguments as in `BackboneFacts`."""
+    """One line for `vouch status` and `vouch verify`; arguments as in `BackboneFacts`."""
     changed = ", fine-tuned" if fine_tuned else ""
     return f"{name} of {source}{changed}, licence {licence}, SHA-256 {weights_sha256}"
 
 
 class BackboneFacts(Part):
-    """The pretrained network that gave the features; its weights lie in the graph, so its licence goes with them."""
+    """The pretrained network that computes the features; its weights are in the graph, so its licence applies."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     licence: Text = "unknown"
-    """SPDX's name of it, such as Apache-2.0; unknown where nobody has said."""
+    """SPDX identifier such as Apache-2.0; `unknown` if none was given."""
     source: Text
-    """Where the weights are from: a package and its version, or a file's name without its folder."""
+    """Origin of the weights: a package and its version, or a file's name without its folder."""
     weights_sha256: Sha256
-    """Of the file that the weights were read from; of several one behind the other, in the order of `source`."""
+    """SHA-256 of the weights' file; of several files concatenated in the order of `source`."""
     size: tuple[Side, Side]
-    """Height and width that it was made for."""
+    """Height and width of its input."""
     mean: Channels
-    """Subtracted from the pixels, 0 to 255; one number, or one a channel."""
+    """Subtracted from the pixels, 0 to 255; one number, or one per channel."""
     scale: Channels
-    """Then divided by; likewise."""
+    """Divisor after that; one number, or one per channel."""
     features: int = Field(ge=1, le=MAX_FEATURES)
-    """Numbers that it gives for an image."""
+    """The number of features per image."""
     output: Text | None = None
-    """In words, what of it the features are."""
+    """Which of its outputs the features are, in words."""
     fine_tuned: bool = False
-    """Whether its weights were changed too, from those that the digest names."""
+    """Whether training also changed its weights: they then differ from the digest."""
 
     def __str__(self) -> str:
-        """In one line for people."""
+        """One line for the user."""
         return backbone_in_words(self.name, self.source, self.licence, self.weights_sha256, self.fine_tuned)
 
 
 class HeadFacts(Part):
-    """How the linear head on a backbone's features was regularised, as found by cross-validation on fit."""
+    """The regularisation of the linear head on a backbone's features, chosen by cross-validation on fit."""
 
     penalty: float = Field(ge=0, allow_inf_nan=False)
-    """Of the squared weights of standardised features, against the mean loss of an image."""
+    """Weight of the squared weights of standardised features, relative to the mean loss of an image."""
     folds: int = Field(ge=0)
-    """0: too few images, so nothing was tried."""
+    """0: too few images for cross-validation."""
     loss: Finite | None = None
-    """Mean log loss of the images, each answered by a head that was fitted without it."""
+    """Mean log loss of the images, each answered by a head that was fitted without it (cross-validation)."""
     accuracy: Annotated[float, Field(ge=0, le=1)] | None = None
     """Likewise."""

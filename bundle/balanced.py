@@ -1,10 +1,10 @@
-"""Balanced accuracy: every class counts the same, however many images it has; its interval holds for few images too.
+"""Balanced accuracy: every class counts the same, whatever its number of images; the interval is valid for few images.
 
-The interval holds every value from which the counted one, less half an image of the smallest class, is no farther than
-chance takes it, at those rates of the classes with this mean that leave most to chance. Where all classes have equally
-many images, it is Wilson's score interval with continuity correction: R. G. Newcombe, Statistics in Medicine 17 (1998),
-method 4. Adding up the classes' own intervals (MOVER: G. Y. Zou and A. Donner, Statistics in Medicine 27 (2008)) breaks
-its promise where classes are many and their images few; docs/decisions/claims.md has figures.
+The interval contains each true value from which the measured one, corrected by half an image of the smallest class,
+differs by no more than chance explains, for the classes' rates with this mean and the largest variance. With equal
+numbers of images it is Wilson's score interval with continuity correction: R. G. Newcombe, Statistics in Medicine 17
+(1998), method 4. Adding the classes' own intervals (MOVER: G. Y. Zou and A. Donner, Statistics in Medicine 27 (2008))
+covers too rarely for many classes with few images; docs/decisions/claims.md has figures.
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ import numpy as np
 from vouch.bundle.accuracy import Z_95
 
 HALVINGS = 32
-"""Of the part in which an end of the interval lies: to 1e-9."""
+"""Bisection steps for an end of the interval: to 1e-9."""
 
 
 @dataclass(frozen=True)
 class Balanced:
-    """The mean over the classes of how many of each one's images are answered rightly."""
+    """The mean over the classes of the share of right answers."""
 
     accuracy: float
     """0 to 1."""
@@ -27,8 +27,8 @@ class Balanced:
     """Lower end of its 95 % interval."""
     high: float
     classes: int
-    """Over how many the mean is: those that have images. Of a multi-label model, the labels that some images have and
-    others have not; of each the mean of both."""
+    """The number of classes with images. Multi-label: the number of labels that some images have and others do not;
+    each counts with the mean of both."""
 
     def __str__(self) -> str:
         interval = f"95 % interval {self.low:.2%} to {self.high:.2%}"
@@ -36,11 +36,11 @@ class Balanced:
 
 
 def balanced(right: np.ndarray, images: np.ndarray) -> Balanced:
-    """Of the classes of a single-label model.
+    """Balanced accuracy of a single-label model.
 
     Args:
-        right: integers, shape (K,): how many of each class's images are answered rightly.
-        images: likewise how many there are; at least one has some.
+        right: integers, shape (K,): right answers of each class.
+        images: integers, shape (K,): images of each class; at least one class has some.
     """
     some = images > 0
     shares, lows, highs = class_means(right[None, some], images[None, some])
@@ -48,11 +48,11 @@ def balanced(right: np.ndarray, images: np.ndarray) -> Balanced:
 
 
 def balanced_over_labels(per_label: np.ndarray) -> Balanced | None:
-    """Of a multi-label model: of each label the mean of the images that have it and are answered it, and of those that
-    have not and are not. None where no label is on some images and not on others.
+    """Balanced accuracy of a multi-label model: for each label the mean of its true positive and true negative rates.
+    None if no label is on some images but not on others.
 
-    Answers to the labels of one image depend on each other in ways that the counts do not tell. The mean of the labels'
-    own intervals, which this is, keeps its promise however they do.
+    Answers to the labels of one image are dependent, and the counts do not show how. The interval is the mean of the
+    labels' own intervals, which is valid for any dependence.
 
     Args:
         per_label: integers, shape (K, 2, 2), as `MultiLabelTally` has them.
@@ -67,7 +67,7 @@ def balanced_over_labels(per_label: np.ndarray) -> Balanced | None:
 
 
 def class_means(right: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of each row the mean share of right answers, and the ends of its interval: shape (R,) each.
+    """For each row the mean share of right answers, and the ends of its interval: shape (R,) each.
 
     Args:
         right, images: integers, shape (R, K); no image count is 0.
@@ -80,8 +80,8 @@ def class_means(right: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def _end(share: np.ndarray, outermost: float, half_an_image: np.ndarray, chance: "_Chance") -> np.ndarray:
-    """The value farthest towards the outermost that the share does not refute; what it does not refute is an interval,
-    because the most variance is a concave function of the value.
+    """The value closest to the outermost that the share does not refute. The values that are not refuted form an
+    interval, because the largest variance is a concave function of the value.
     """
     inside, outside = share.copy(), np.full_like(share, outermost)
     for _ in range(HALVINGS):
@@ -92,12 +92,12 @@ def _end(share: np.ndarray, outermost: float, half_an_image: np.ndarray, chance:
 
 
 class _Chance:
-    """How far chance takes the mean share of right answers from its expected value."""
+    """The deviation of the mean share of right answers by chance."""
 
     def __init__(self, images: np.ndarray) -> None:
         """
         Args:
-            images: integers, shape (R, K): of each class.
+            images: integers, shape (R, K): images of each class.
         """
         self._images = np.sort(images, axis=1).astype(np.float64)
         self._up_to = self._images.cumsum(axis=1)

@@ -1,13 +1,13 @@
-"""One of the things that a model's own figures say against it."""
+"""A warning that follows from a model's own figures."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Caveat:
-    """One thing that users of the model must know."""
+    """A warning for users of the model."""
 
     kind: str
-    """A word that does not change: CHANCE or COVERAGE of `caveats.py`, or one that a newer server knows."""
+    """A fixed word: CHANCE or COVERAGE of `caveats.py`, or another one from a newer server."""
     text: str
-    """The same for people, with the numbers."""
+    """The warning in words, with its numbers."""

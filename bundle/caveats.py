@@ -1,6 +1,6 @@
-"""What a model's own figures say against it, and how far its probabilities are off: in the words that all use.
+"""Warnings that follow from a model's own figures, and its calibration, in words.
 
-Training's output, `vouch status`, model card and report say the same, because they ask here.
+Training's output, `vouch status`, model card and report use these texts, so they agree.
 """
 
 from collections.abc import Sequence
@@ -12,21 +12,21 @@ from vouch.bundle.reliability import Calibration, Coverage, Withheld
 
 CHANCE, COVERAGE = "no_better_than_chance", "coverage_not_kept"
 NAMED = 5
-"""Classes that a sentence names."""
+"""The most classes that a sentence names."""
 
 
 def no_better_than_chance(claim: Claim | MultiLabelClaim) -> bool:
-    """Whether the claim's interval does not lie above what always answering the commonest class, or set, gets right."""
+    """Whether the claim's interval reaches down to the baseline: always answering the most frequent class, or set."""
     return claim.accuracy.low <= claim.baseline.accuracy
 
 
 def caveats(
     claim: Claim | MultiLabelClaim, calibration: Calibration | None, labels: Sequence[str]
 ) -> tuple[Caveat, ...]:
-    """All that is to be said against a model; none of a good one.
+    """All warnings about a model; empty for a good one.
 
     Args:
-        labels: names of the K classes, in their order.
+        labels: names of the K classes, in order.
     """
     found = []
     if no_better_than_chance(claim):
@@ -37,7 +37,7 @@ def caveats(
 
 
 def baseline_in_words(claim: Claim | MultiLabelClaim, labels: Sequence[str]) -> str:
-    """What one and the same answer to every image gets right."""
+    """The baseline in words: one answer to every image."""
     if isinstance(claim, Claim):
         answer, right = labels[claim.commonest_class], "is right for"
     else:
@@ -48,14 +48,14 @@ def baseline_in_words(claim: Claim | MultiLabelClaim, labels: Sequence[str]) -> 
 
 
 def calibration_in_words(calibration: Calibration) -> str:
-    """What the temperature did to the probabilities, as it was measured on validation."""
+    """The effect of the temperature on the probabilities, measured on validation."""
     before, after = f"{calibration.error_before:.2%}", f"{calibration.error_after:.2%}"
     known = ""
     if calibration.error_interval is not None:
         low, high = calibration.error_interval
         known = f" (95 % interval {low:.2%} to {high:.2%})"
     if calibration.judged == 0:
-        nobody = "no temperature is applied, because no image judges"
+        nobody = "no temperature is applied, because there are no judged images"
         return f"{nobody}: on validation the probabilities are off by {after} on average{known}"
     if calibration.temperature == 1:
         return (
@@ -78,7 +78,7 @@ def _where(calibration: Calibration) -> str:
 
 
 def promise_in_words(one: Coverage | Withheld) -> str:
-    """A coverage as people write it: 0.95 is 95%."""
+    """A coverage as a percentage: 0.95 is 95%."""
     if isinstance(one, Coverage):
         return f"{100 * one.promised:g}%{' by class' if one.by_class else ''}"
     return f"{100 * one.coverage:g}%{' by class' if one.smallest is not None else ''}"
@@ -88,13 +88,13 @@ def withheld_in_words(one: Withheld) -> str:
     """Why a coverage is not promised."""
     of_each, of_it = ("", "") if one.smallest is None else (" of each class", f" of class {one.smallest}")
     return (
-        f"no promise of {promise_in_words(one)}: it needs {one.needed:,} images{of_each} that judge, "
+        f"no promise of {promise_in_words(one)}: it needs {one.needed:,} judged images{of_each}, "
         f"and{of_it} there {'is' if one.judged == 1 else 'are'} {one.judged:,}"
     )
 
 
 def guarantee_in_words(calibration: Calibration) -> str:
-    """On how many images the promised coverages rest, whose answers to them they are, and what that guarantees."""
+    """The number of images behind the promised coverages, the models that answered them, and the guarantee."""
     each = next((one.by_class for one in calibration.coverages if one.by_class), None)
     fewest = f", of each class at least {min(each.judged):,}" if each else ""
     if calibration.method == "split":
@@ -106,17 +106,17 @@ def guarantee_in_words(calibration: Calibration) -> str:
     if calibration.method == "cross":
         return (
             f"label sets rest on out-of-fold answers to {calibration.judged:,} images{fewest} (cross, "
-            f"{calibration.folds} folds): these are of models that learned fewer images than the published one, so "
-            "nothing is guaranteed exactly; simulations measure how often such promises are kept"
+            f"{calibration.folds} folds), from models trained on fewer images than the published one. So nothing is "
+            "guaranteed exactly; simulations show how often such promises are kept"
         )
     return (
-        "label sets rest on tune images whose number was not recorded: their promises are about the mean over draws of "
-        "them, and a single draw may well fall short"
+        "label sets rest on tune images whose number was not recorded: their promises hold on average over draws of "
+        "these images, and a single draw may well fall short"
     )
 
 
 def _not_kept(coverage: Coverage, labels: Sequence[str]) -> str:
-    """Of all images, where that is refuted, and by class of those of which class, the surest first."""
+    """How a promise was refuted: for all images, or by class, for which classes, the clearest first."""
     begins, found = f"the promised coverage of {promise_in_words(coverage)} was not kept", coverage.counted
     if not coverage.missed or coverage.by_class is None:
         return f"{begins}: on validation the label sets contain the truth for {found}"

@@ -1,7 +1,7 @@
-"""What a bundle claims: how many right answers, and which ones were right and wrong.
+"""A bundle's claim: the number of right answers, and the counts of right and wrong answers by class.
 
-For either task one count an image, so that claim, interval and recount mean the same. Beside each claim its baseline:
-what would be right by one and the same answer to every image, and its balanced accuracy. Both follow from the counts.
+Both tasks count whole images, so that claim, interval and recount mean the same. Each claim also has its baseline (the
+accuracy of one constant answer) and its balanced accuracy; both are computed from the counts.
 """
 
 from functools import cached_property
@@ -27,7 +27,7 @@ class _Counted(Part):
     correct: int = Field(ge=0)
     total: int = Field(ge=1)
     low: float
-    """Lower end of the 95 % interval as it was published: in bundles of before it is Wilson's without a correction."""
+    """Lower end of the 95 % interval as published; older bundles use Wilson's interval without correction."""
     high: float
 
     @property
@@ -37,12 +37,14 @@ class _Counted(Part):
 
     def _check_interval(self) -> None:
         known = [wilson_interval(self.correct, self.total, corrected=corrected) for corrected in (True, False)]
-        if not any(abs(self.low - low) <= 1e-6 and abs(self.high - high) <= 1e-6 for low, high in known):  # nor is NaN
+        if not any(
+            abs(self.low - low) <= 1e-6 and abs(self.high - high) <= 1e-6 for low, high in known
+        ):  # also refuses NaN
             raise ValueError("low and high are not the 95 % interval of the claim")
 
 
 WAYS = ("columns", "rows")
-"""In which a confusion matrix is written."""
+"""The forms in which a confusion matrix is written."""
 
 
 def _written_in(confusion: Any) -> str:
@@ -50,7 +52,7 @@ def _written_in(confusion: Any) -> str:
 
 
 class _Rows(RootModel[Annotated[tuple[Row, ...], FailFast(), Field(max_length=MAX_CLASSES)]]):
-    """K rows of K counts: row the true class, column the answer."""
+    """K rows of K counts: the row is the true class, the column the answer."""
 
     def as_columns(self) -> Confusion:
         return Confusion.of_rows(self.root)
@@ -64,7 +66,7 @@ AnyConfusion = Annotated[
 
 
 class Claim(_Counted):
-    """The count of a single-label model: an image is right when its label was the most probable."""
+    """The counts of a single-label model: an image is right if its label was the most probable."""
 
     if TYPE_CHECKING:
         confusion: Confusion
@@ -73,11 +75,11 @@ class Claim(_Counted):
 
     @property
     def classes(self) -> int:
-        """How many classes it needs at least."""
+        """The smallest number of classes that fits the counts."""
         return self.confusion.classes
 
     def per_class(self, classes: int) -> list[Accuracy]:
-        """The count for the images of each class, in the order of the labels.
+        """The counts for each class, in the order of the labels.
 
         Args:
             classes: K, the number of labels.
@@ -88,17 +90,17 @@ class Claim(_Counted):
 
     @cached_property
     def balanced(self) -> Balanced:
-        """The mean over the classes of the share of each one's images that is answered rightly."""
+        """The mean over the classes of the share of right answers."""
         return balanced(self.confusion.right_of_each(self.classes), self.confusion.of_each(self.classes))
 
     @cached_property
     def commonest_class(self) -> int:
-        """The class that most images are of, the first of equals."""
+        """The most frequent class, the first of equals."""
         return int(self.confusion.of_each(self.classes).argmax())
 
     @cached_property
     def baseline(self) -> Accuracy:
-        """What always answering the commonest class gets right."""
+        """The accuracy of always answering the most frequent class."""
         images = self.confusion.of_each(self.classes)
         return Accuracy(correct=int(images[self.commonest_class]), total=self.total)
 
@@ -111,12 +113,12 @@ class Claim(_Counted):
 
 
 class MultiLabelClaim(_Counted):
-    """The count of a multi-label model: an image is right when all its labels were answered and no others."""
+    """The counts of a multi-label model: an image is right if exactly its labels were answered."""
 
     per_label: Annotated[tuple[tuple[Pair, Pair], ...], FailFast(), Field(max_length=MAX_CLASSES)]
     """For each of the K labels ((true negatives, false positives), (false negatives, true positives))."""
     commonest_set: Annotated[int, Field(ge=1)] | None = None
-    """Images that have the commonest set of labels; None in bundles from before it was counted."""
+    """Images with the most frequent set of labels; None in older bundles."""
 
     @property
     def classes(self) -> int:
@@ -125,22 +127,22 @@ class MultiLabelClaim(_Counted):
 
     @cached_property
     def balanced(self) -> Balanced | None:
-        """The mean over the labels of how well each is told from its absence; None where none is on a part of the
-        images.
+        """The mean over the labels of how well each one's presence and absence are recognised; None if no label is on
+        only a part of the images.
         """
         return balanced_over_labels(np.array(self.per_label))
 
     @cached_property
     def baseline(self) -> Accuracy:
-        """What always answering the commonest set of labels gets right; at least so much where it was not counted."""
+        """The accuracy of always answering the most frequent set of labels; a lower bound in older bundles."""
         return Accuracy(correct=self.commonest_set or self._commonest_bounds[0], total=self.total)
 
     @property
     def _commonest_bounds(self) -> tuple[int, int]:
-        """Between what numbers the images with the commonest set are, going by the counts of each label.
+        """Bounds for the number of images with the most frequent set of labels, from the counts of each label.
 
-        The set of what most images have and lack is missed by no more images than miss a part of it; K labels make
-        2^K sets, of which one is not below the mean; and no set is on more images than each of its parts.
+        An image differs from the set of majority labels only if it differs in at least one label. K labels have 2^K
+        sets, and the largest is not below the mean. No set is on more images than each of its labels.
         """
         present = [true_positives + false_negatives for _, (false_negatives, true_positives) in self.per_label]
         commoner = [max(images, self.total - images) for images in present]
@@ -153,10 +155,12 @@ class MultiLabelClaim(_Counted):
         if any(sum(map(sum, counts)) != self.total for counts in self.per_label):
             raise ValueError("the counts of a label do not add up to the images of the claim")
         if not max(wrong, default=0) <= self.total - self.correct <= sum(wrong):
-            raise ValueError("the counts of the labels do not go with as many right images as claimed")
+            raise ValueError("the counts of the labels do not fit the claimed number of right images")
         least, most = self._commonest_bounds
         if self.commonest_set is not None and not least <= self.commonest_set <= most:
-            raise ValueError("the counts of the labels do not go with as many images of the commonest set as stated")
+            raise ValueError(
+                "the counts of the labels do not fit the stated number of images with the most frequent set"
+            )
         self._check_interval()
         return self
 
@@ -174,7 +178,7 @@ AnyClaim = Annotated[
 
 
 def claim_from(tally: Tally | MultiLabelTally) -> Claim | MultiLabelClaim:
-    """The claim that a finished count makes."""
+    """The claim from a finished count."""
     count = tally.accuracy
     low, high = count.low, count.high
     if isinstance(tally, MultiLabelTally):

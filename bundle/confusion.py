@@ -1,6 +1,6 @@
-"""How often each class was answered for images of each: what occurred and nothing else, however many classes there are.
+"""The confusion matrix as counts of the pairs (label, answer) that occurred.
 
-10,000 classes make 100 million pairs, of which no more occur than there are images.
+10,000 classes make 100 million pairs, but at most as many occur as there are images.
 """
 
 from collections import Counter
@@ -13,15 +13,15 @@ from pydantic import FailFast, Field, model_validator
 from vouch.bundle.part import Part
 
 MAX_CLASSES = 10_000
-"""Checked while they are read, so that a file of other numbers takes no more memory than its text."""
+"""Checked during parsing, so that wrong numbers take no more memory than their text."""
 MAX_PAIRS = 1_000_000
-"""As many as there are images in the largest validation split."""
+"""At most one pair per image of the largest validation split."""
 Positions = Annotated[tuple[Annotated[int, Field(ge=0, lt=MAX_CLASSES)], ...], FailFast(), Field(max_length=MAX_PAIRS)]
 Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], FailFast(), Field(max_length=MAX_PAIRS)]
 
 
 class Confusion(Part):
-    """Three columns of equal length, a row for each pair that occurred; in rising order of label, then of answer.
+    """Three columns of equal length, one row per pair that occurred, sorted by label, then by answer.
 
     Columns, because a list for each pair would take many times the memory of its text.
     """
@@ -29,9 +29,9 @@ class Confusion(Part):
     labels: Positions
     """The true class, as a position in the labels."""
     answers: Positions
-    """The class that was answered."""
+    """The answered class."""
     images: Counts
-    """How many images were answered so."""
+    """The number of images with this pair."""
 
     @model_validator(mode="after")
     def _is_in_order(self) -> Self:
@@ -39,22 +39,22 @@ class Confusion(Part):
             raise ValueError("the columns of the confusion matrix differ in length")
         codes = np.array(self.labels, np.int64) * MAX_CLASSES + np.array(self.answers, np.int64)
         if (np.diff(codes) <= 0).any():
-            raise ValueError("the pairs of the confusion matrix do not rise, or one is there twice")
+            raise ValueError("the pairs of the confusion matrix are not sorted, or one occurs twice")
         return self
 
     @classmethod
     def counted(cls, pairs: Mapping[tuple[int, int], int]) -> Self:
-        """From how many images of which label had which answer."""
+        """The matrix from the numbers of images per label and answer."""
         rows = sorted((*pair, images) for pair, images in pairs.items() if images)
         labels, answers, images = zip(*rows, strict=True) if rows else ((), (), ())
         return cls(labels=labels, answers=answers, images=images)
 
     @classmethod
     def of_rows(cls, rows: Sequence[Sequence[int]]) -> Self:
-        """From a square of counts: row the true class, column the answer.
+        """The matrix from a square of counts: the row is the true class, the column the answer.
 
         Raises:
-            ValueError: it is none.
+            ValueError: it is not a square of counts.
         """
         if any(len(row) != len(rows) for row in rows) or any(count < 0 for row in rows for count in row):
             raise ValueError("the confusion matrix is not a square of counts")
@@ -62,17 +62,17 @@ class Confusion(Part):
 
     @property
     def classes(self) -> int:
-        """How many classes there are at least."""
+        """The smallest number of classes that fits the pairs."""
         return 1 + max((*self.labels, *self.answers), default=-1)
 
     @property
     def total(self) -> int:
-        """Images in all."""
+        """The number of all images."""
         return sum(self.images)
 
     @property
     def correct(self) -> int:
-        """Images whose label was answered."""
+        """The number of images with a right answer."""
         return sum(n for label, answer, n in self.pairs() if label == answer)
 
     def of_each(self, classes: int) -> np.ndarray:
@@ -82,20 +82,20 @@ class Confusion(Part):
         return images
 
     def right_of_each(self, classes: int) -> np.ndarray:
-        """Those of them that were answered rightly: int64, shape (classes,)."""
+        """Right answers of each class: int64, shape (classes,)."""
         right = np.zeros(classes, np.int64)
         for label, answer, images in self.pairs():
             right[label] += images if label == answer else 0
         return right
 
     def as_rows(self, classes: int) -> np.ndarray:
-        """The square of counts, int64, shape (classes, classes): for few classes."""
+        """The square of counts, int64, shape (classes, classes); only for few classes."""
         rows = np.zeros((classes, classes), np.int64)
         rows[list(self.labels), list(self.answers)] = self.images
         return rows
 
     def pairs(self) -> Iterator[tuple[int, int, int]]:
-        """Label, answer and images of each."""
+        """Each pair's label, answer and number of images."""
         return zip(self.labels, self.answers, self.images, strict=True)
 
 
@@ -106,7 +106,7 @@ class PairCounter:
         self._pairs: Counter[int] = Counter()
 
     def add(self, labels: np.ndarray, answers: np.ndarray) -> None:
-        """Counts a batch: integers below MAX_CLASSES, shape (N,) both."""
+        """Adds a batch: integers below MAX_CLASSES, both of shape (N,)."""
         codes, counts = np.unique(labels.astype(np.int64) * MAX_CLASSES + answers, return_counts=True)
         self._pairs.update(dict(zip(codes.tolist(), counts.tolist(), strict=True)))
 

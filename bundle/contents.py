@@ -1,4 +1,4 @@
-"""The files of a bundle's folder, held against what its manifest lists, in bounded memory whatever lies there."""
+"""Compares the files of a bundle's folder with its manifest; memory is bounded, whatever the folder contains."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ from vouch.bundle.plain_files import file_digest, first_entries, open_file, open
 from vouch.bundle.signature import SIGNATURE
 
 MAX_MANIFEST_BYTES = 256 << 20
-"""Of 4,900 classes: the confusion matrix that older versions wrote takes 11 bytes an entry."""
+"""Enough for 4,900 classes: the confusion matrix of older versions takes 11 bytes per entry."""
 LIMITS = {
     MANIFEST: MAX_MANIFEST_BYTES,
     MODEL: (2 << 30) - 1,
@@ -30,33 +30,34 @@ LIMITS = {
     VALIDATION_FILES: MAX_VALIDATION_BYTES,
     FIT_DIGESTS: MAX_FIT_DIGESTS_BYTES,
 }
-"""An ONNX file is one protobuf message, which ends at 2 GiB; images may not be compressible."""
+"""An ONNX file is one protobuf message, which is limited to 2 GiB; images may not be compressible."""
 NEEDED = (MODEL, VALIDATION, VALIDATION_FILES, FIT_DIGESTS)
-"""While a version is served, those of them that it has."""
+"""Files that are open while a version is served, if it has them."""
 OTHER_LIMIT = 1 << 30
-"""Bytes of each of the files that people read."""
+"""The most bytes of each file that people read."""
 MAX_ENTRIES = 1000
-"""Of a bundle's folder that are looked at."""
+"""At most this many entries of a bundle's folder are checked."""
 NAMED = 5
 
 
 def check_publishable(path: Path, size: int) -> None:
-    """
+    """Checks the size of a file before it is published.
+
     Raises:
-        BundleError: nobody would read so large a file.
+        BundleError: it would be too large to be read.
     """
     if size > (most := LIMITS.get(path.name, OTHER_LIMIT)):
-        raise BundleError(f"{path.name} would have {size:,} bytes, and at most {most:,} are read; nothing is published")
+        raise BundleError(f"{path.name} would have {size:,} bytes, over the limit of {most:,}; nothing was published")
 
 
 def read_listed(path: Path, entry: FileEntry, held: int | None = None) -> bytes:
-    """A file's content, which is what the manifest says it is.
+    """A file's content, checked against the manifest.
 
     Args:
-        held: a descriptor of the file, where it is held open.
+        held: a descriptor of the file, if it is already open.
 
     Raises:
-        InvalidBundle: the file is missing, is not a plain file, is too large, or has another size or hash.
+        InvalidBundle: the file is missing, is not a regular file, is too large, or has another size or hash.
     """
     try:
         with _opened(path, entry, held) as (file, size):
@@ -69,7 +70,7 @@ def read_listed(path: Path, entry: FileEntry, held: int | None = None) -> bytes:
 
 @contextmanager
 def open_listed(path: Path, entry: FileEntry, held: int | None = None) -> Iterator[BinaryIO]:
-    """A file that is what the manifest says it is, to be read in pieces. Args and errors as those of `read_listed`."""
+    """An open file, checked against the manifest, for reading in pieces. Arguments and errors as for `read_listed`."""
     with ExitStack() as stack:
         try:
             file, size = stack.enter_context(_opened(path, entry, held))
@@ -81,11 +82,10 @@ def open_listed(path: Path, entry: FileEntry, held: int | None = None) -> Iterat
 
 
 def check_files(path: Path, files: Mapping[str, FileEntry]) -> None:
-    """Holds every file of a folder but its manifest and the signature beside it against what a manifest lists, in
-    little memory.
+    """Checks every file of a folder, except manifest and signature, against the manifest, in little memory.
 
     Raises:
-        InvalidBundle: a file is missing, changed or too many.
+        InvalidBundle: a file is missing, changed or not listed.
     """
     expected = {MANIFEST, *files}
     try:
@@ -94,7 +94,7 @@ def check_files(path: Path, files: Mapping[str, FileEntry]) -> None:
         if (extra := sorted(found - expected - {SIGNATURE})) or missing:
             words = [f"missing {', '.join(missing)}"] * bool(missing)
             words += [f"not listed {', '.join(extra[:NAMED])}{' and more' * (len(extra) > NAMED)}"] * bool(extra)
-            raise InvalidBundle(f"{path} does not hold the files of its manifest: {'; '.join(words)}")
+            raise InvalidBundle(f"{path} does not contain exactly the files of its manifest: {'; '.join(words)}")
         for name, entry in files.items():
             _check(path / name, entry, *file_digest(path / name, _limit(path / name, entry)))
     except OSError as err:
@@ -111,6 +111,6 @@ def _limit(path: Path, entry: FileEntry) -> int:
 
 def _check(path: Path, entry: FileEntry, size: int, digest: str) -> None:
     if size != entry.size:
-        raise InvalidBundle(f"{path} has {size:,} bytes; its manifest says {entry.size:,}")
+        raise InvalidBundle(f"{path} has {size:,} bytes; its manifest states {entry.size:,}")
     if digest != entry.sha256:
         raise InvalidBundle(f"{path} is not the file that was published: SHA-256 {digest}, expected {entry.sha256}")

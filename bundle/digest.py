@@ -1,4 +1,4 @@
-"""SHA-256 digests of bytes, and of a validation split: what shows that something is unchanged."""
+"""SHA-256 digests of bytes and of a validation split, to detect changes."""
 
 import hashlib
 import json
@@ -12,8 +12,8 @@ def bytes_digest(content: bytes) -> str:
 
 
 class ValidationDigest:
-    """What tells one validation split from another: a line for each image, with the SHA-256 of what is stored of it and
-    its labels. It does not depend on the order of the model's labels, nor, of files, on what they are decoded to.
+    """Identifies a validation split: SHA-256 over one line per image, with the SHA-256 of its stored bytes and its
+    labels. It does not depend on the order of the model's labels, nor on how files are decoded.
     """
 
     def __init__(self) -> None:
@@ -34,5 +34,5 @@ class ValidationDigest:
 
 @lru_cache(1024)
 def _as_json(labels: tuple[str, ...]) -> str:
-    """Sorted. Most images have the labels of others, and to write them took half of an image's time."""
+    """Sorted labels as JSON. Cached, because many images share labels, and writing them is slow."""
     return json.dumps(sorted(labels))

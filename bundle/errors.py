@@ -1,13 +1,13 @@
-"""What can be wrong with a bundle, a models folder or an image. Messages are meant for the user."""
+"""Errors of a bundle, a models folder or an image. Messages are for the user."""
 
 
 class BundleError(Exception):
-    """A bundle or a models folder cannot be used, or not be written."""
+    """A bundle or a models folder cannot be used or written."""
 
 
 class InvalidBundle(BundleError):
-    """The folder is not a whole, unchanged bundle of a known format."""
+    """The folder is not a complete, unchanged bundle of a known format."""
 
 
 class InvalidImage(BundleError):
-    """These bytes are not an image that can become the model's input pixels."""
+    """These bytes cannot be decoded to the model's input pixels."""

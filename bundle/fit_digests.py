@@ -1,8 +1,8 @@
-"""Digests of the images that a model was fitted to: whoever has an image can find out whether it was among them.
+"""Digests of the images that a model was trained on: they show whether a given image is one of them.
 
-The file is 16 bytes of a key and then, for each different image, 8 bytes: BLAKE2b, keyed, of the image's decoded pixels
-in row-major order, read as a little-endian number. The numbers ascend. An image that is not among N others is taken for
-one of them with a chance of N / 2^64.
+The file has a key of 16 bytes and then 8 bytes for each different image: keyed BLAKE2b of the decoded pixels in
+row-major order, as a little-endian number. The numbers are sorted. Another image matches one of N digests by chance
+with a probability of N / 2^64.
 """
 
 import hashlib
@@ -17,12 +17,12 @@ DIGEST = np.dtype("<u8")
 
 
 def pack_fit_digests(batches: Iterable[np.ndarray], split_digest: str) -> bytes:
-    """The file of these images.
+    """The file for these images.
 
     Args:
         batches: uint8, each of shape (N, H, W) or (N, H, W, C): decoded as the model takes them.
-        split_digest: of the fit split, in hexadecimal. The key is its beginning: the same images give the same file,
-            and the files of two trainings cannot be compared unless they have the same images and labels.
+        split_digest: of the fit split, in hexadecimal. The key is its start: equal images give equal files, and
+            the files of two trainings can only be compared if they have the same images and labels.
     """
     key = bytes.fromhex(split_digest)[:FIT_KEY_BYTES]
     digests = [_digests(batch, key) for batch in batches]
@@ -30,15 +30,15 @@ def pack_fit_digests(batches: Iterable[np.ndarray], split_digest: str) -> bytes:
 
 
 class FitDigests:
-    """The images that a model was fitted to, by their digests."""
+    """The images that a model was trained on, by their digests."""
 
     def __init__(self, content: bytes) -> None:
         """
         Args:
-            content: the file's.
+            content: the file's content.
 
         Raises:
-            InvalidBundle: it is no such file.
+            InvalidBundle: it is not such a file.
         """
         if (
             not FIT_KEY_BYTES < len(content) <= MAX_FIT_DIGESTS_BYTES
@@ -51,13 +51,13 @@ class FitDigests:
         self._key = content[:FIT_KEY_BYTES]
         self._digests = np.frombuffer(content, DIGEST, offset=FIT_KEY_BYTES)
         if not (self._digests[:-1] < self._digests[1:]).all():
-            raise InvalidBundle(f"{FIT_DIGESTS} is not in order: expected numbers that ascend")
+            raise InvalidBundle(f"{FIT_DIGESTS} is not sorted: expected ascending numbers")
 
     def __len__(self) -> int:
         return len(self._digests)
 
     def count(self, images: np.ndarray) -> int:
-        """How many of these images are among them.
+        """The number of these images that are among them.
 
         Args:
             images: uint8, shape (N, H, W) or (N, H, W, C), as the model takes them.

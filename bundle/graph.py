@@ -1,9 +1,8 @@
-"""What a model file asks of a runtime, read from the file itself before a runtime opens it.
+"""What a model file requires of a runtime, read from the file before a runtime opens it.
 
-Two things are looked for, in graphs within nodes and in functions too: operators of domains other than ONNX's, whose
-code is less tried, and data outside the file, which could be any file of the machine. Weights are passed over, so a
-large model takes no longer than its number of nodes does. The fields are those of
-https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
+Two things are searched, also in subgraphs and functions: operators of other domains than ONNX's, whose code is less
+tested, and data outside the file, which could be any file of the machine. Weights are skipped, so the time depends only
+on the number of nodes. The fields are those of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
 """
 
 from collections.abc import Collection, Mapping
@@ -13,22 +12,22 @@ from vouch.bundle.errors import InvalidBundle
 from vouch.bundle.wire_format import BYTES, FIXED, VARINT, read_varint
 
 OWN_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
-"""Operators that the ONNX standard describes and that compute; `ai.onnx` is another name of the empty one."""
+"""Domains of operators in the ONNX standard; `ai.onnx` is another name of the empty domain."""
 MAX_FIELDS = 20_000_000
-"""Of a million nodes; they take about 20 s. Weights that are not packed have a field each."""
+"""Enough for a million nodes, which take about 20 s. Unpacked weights have one field each."""
 MAX_DEPTH = 100
-"""Of messages in messages, as protobuf itself has it."""
+"""Nesting of messages, as in protobuf."""
 
 
 class Kind(NamedTuple):
-    """Which fields of a kind of message are looked at, by their numbers."""
+    """The fields of a kind of message that are read, by number."""
 
     parts: Mapping[int, str] = {}
-    """Messages, by the name of their kind."""
+    """Field -> the kind of message in it."""
     domains: tuple[int, ...] = ()
-    """Names of operator domains."""
+    """Fields with names of operator domains."""
     outside: tuple[int, ...] = ()
-    """What is there, and not 0, where data lies outside the file."""
+    """Fields that exist and are not 0 if data is outside the file."""
 
 
 KINDS = {
@@ -45,14 +44,15 @@ KINDS = {
 
 
 def check_graph(model: bytes, allowed_domains: Collection[str] = (), name: str = "model.onnx") -> None:
-    """
+    """Checks a model file.
+
     Args:
         model: the .onnx file's content.
-        allowed_domains: of operators, beside ONNX's own.
-        name: what the file is called in an error.
+        allowed_domains: domains of operators that are allowed besides ONNX's own.
+        name: the file's name in messages.
 
     Raises:
-        InvalidBundle: it has operators of other domains or data outside the file, or is no ONNX file.
+        InvalidBundle: it has operators of other domains or data outside the file, or is not an ONNX file.
     """
     allowed = {domain.encode() for domain in OWN_DOMAINS | set(allowed_domains)}
     left, waiting = MAX_FIELDS, [(0, len(model), "model", 0)]
@@ -63,7 +63,7 @@ def check_graph(model: bytes, allowed_domains: Collection[str] = (), name: str =
             left -= 1
             number, wire, value, at = _field(model, at, stop, name)
             if not left or depth > MAX_DEPTH:
-                raise InvalidBundle(f"{name} has more than {MAX_FIELDS:,} parts, or {MAX_DEPTH} within each other")
+                raise InvalidBundle(f"{name} has more than {MAX_FIELDS:,} parts, or more than {MAX_DEPTH} nested ones")
             if number in kind.outside and (wire == BYTES or value):
                 raise InvalidBundle(f"{name} has data outside the file; a bundle's model is one file")
             if wire != BYTES:
@@ -73,12 +73,12 @@ def check_graph(model: bytes, allowed_domains: Collection[str] = (), name: str =
             elif number in kind.domains and (domain := model[at - value : at]) not in allowed:
                 raise InvalidBundle(
                     f"{name} has operators of the domain {domain[:100].decode(errors='replace')!r}; only those of "
-                    "ONNX are run, and of domains that --allow-domain names"
+                    "ONNX are allowed, and of domains that --allow-domain names"
                 )
 
 
 def _field(model: bytes, at: int, stop: int, name: str) -> tuple[int, int, int, int]:
-    """Number, wire type, value (of `BYTES` the length), and where it ends."""
+    """A field's number, wire type, value (for `BYTES` the length), and end position."""
     try:
         tag, at = read_varint(model, at)
         wire, value = tag & 7, 0
@@ -89,4 +89,4 @@ def _field(model: bytes, at: int, stop: int, name: str) -> tuple[int, int, int, 
             return tag >> 3, wire, value, at
     except (IndexError, ValueError):
         pass
-    raise InvalidBundle(f"{name} is no ONNX file")
+    raise InvalidBundle(f"{name} is not an ONNX file")

@@ -1,4 +1,4 @@
-"""The parts of an image file that make its pixels, and from its headers alone whether decoding costs too much."""
+"""The parts of an image file that make its pixels, and a check of the cost of decoding from only its headers."""
 
 from vouch.bundle.errors import InvalidImage
 from vouch.bundle.images.jpeg import JpegReader
@@ -8,16 +8,16 @@ from vouch.bundle.images.png import PngReader
 from vouch.bundle.images.webp import WebpReader
 
 MAX_PIXELS = 64_000_000
-"""Of an encoded image; a small file can claim to be enormous."""
+"""The most pixels of an encoded image; a small file can state an enormous size."""
 MAX_SIDE = 65_535
-"""Pixels; JPEG allows no more."""
+"""In pixels; the limit of JPEG."""
 MAX_SCANS = 100
-"""Of a JPEG file. Most progressive ones have 10, and each goes over the whole picture."""
+"""The most scans of a JPEG file. Most progressive files have 10, each over the whole picture."""
 MAX_SCANNED_PIXELS = 10 * MAX_PIXELS
 """Pixels times scans."""
 MAX_FILE_BYTES = 512_000_000
-"""Of a file that may be an image: the largest picture, in four channels of 16 bits. A server takes less, unless it is
-started otherwise; this is for what is no image at all."""
+"""Limit for an image file: the largest picture in four channels of 16 bits. A server's default limit is lower; this one
+is for files that are not images."""
 READERS: dict[Kind, type[PngReader] | type[JpegReader] | type[WebpReader]] = {
     "PNG": PngReader,
     "JPEG": JpegReader,
@@ -29,9 +29,9 @@ def image_parts(encoded: bytes) -> ImageParts:
     """The parts of a file that make its pixels.
 
     Raises:
-        InvalidImage: neither PNG nor JPEG nor WebP; cut off; damaged, as far as checksums tell; animated; or its
-            headers say that it costs too much: over 64 million pixels, a side over 65,535, over 100 scans, over 10
-            scans of the largest picture, or over a thousand parts that are smaller than 1 KiB.
+        InvalidImage: neither PNG nor JPEG nor WebP; truncated; damaged, as far as checksums show; animated; or too
+            expensive by its headers: over 64 million pixels, a side over 65,535, over 100 scans, over 10 scans of the
+            largest picture, or over a thousand parts smaller than 1 KiB.
     """
     kind = kind_of(encoded)
     if kind is None:
@@ -41,14 +41,15 @@ def image_parts(encoded: bytes) -> ImageParts:
     most = min(MAX_SCANS, MAX_SCANNED_PIXELS // max(1, parts.width * parts.height))
     if parts.scans > most:
         size = f"{parts.width:,} x {parts.height:,} pixels"
-        raise InvalidImage(f"the image has {size} in {parts.scans:,} scans; at most {most:,} are taken of this size")
+        raise InvalidImage(f"the image has {size} in {parts.scans:,} scans; the limit for this size is {most:,}")
     return parts
 
 
 def check_size(width: int, height: int) -> None:
-    """
+    """Checks a picture's size.
+
     Raises:
-        InvalidImage: a picture of this size is not decoded.
+        InvalidImage: it is empty or too large.
     """
     size = f"{width:,} x {height:,} pixels"
     if not (width and height):

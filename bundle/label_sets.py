@@ -1,11 +1,11 @@
-"""Label sets that contain the truth as often as was promised, by conformal prediction.
+"""Label sets that contain the right label as often as promised, by conformal prediction.
 
 Source of the sets: M. Sadinle, J. Lei and L. Wasserman, Least Ambiguous Set-Valued Classifiers with Bounded Error
 Levels, JASA 114 (2019). Source of the confidence: V. Vovk, Conditional Validity of Inductive Conformal Predictors
 (2012): given the n images that a threshold was taken from, the coverage of a threshold at the k-th largest probability
-of the truth is Beta(k, n + 1 - k) distributed, or better where probabilities are equal. Conditional on the class
-(Mondrian; V. Vovk, A. Gammerman and G. Shafer, Algorithmic Learning in a Random World (2005)), each class has a
-threshold of its own, from its own images alone, so that the same holds among the images of each class.
+of the truth is Beta(k, n + 1 - k) distributed, or better if probabilities are equal. Conditional on the class
+(Mondrian; V. Vovk, A. Gammerman and G. Shafer, Algorithmic Learning in a Random World (2005)), each class has its own
+threshold, from only its own images, so that the same is true for the images of each class.
 """
 
 from math import ceil, log
@@ -13,16 +13,16 @@ from math import ceil, log
 import numpy as np
 
 COVERAGES = (0.90, 0.95, 0.99)
-"""What a trainer promises, where there are enough images."""
+"""The coverages that a trainer promises if there are enough images."""
 CONFIDENCE = 0.9
-"""With which a promise holds: of 100 draws of the images that thresholds are taken from, at least 90 keep it."""
+"""Confidence of a promise: of 100 draws of the judged images, at least 90 keep it."""
 
 
 def threshold_for(probabilities: np.ndarray, labels: np.ndarray, coverage: float) -> float | None:
-    """The probability from which on a class belongs to an image's label set; None where there are too few images.
+    """The lowest probability with which a class is in an image's label set; None if there are too few images.
 
     Args:
-        probabilities: floats, shape (N, K), of images that the weights were not learned from.
+        probabilities: floats, shape (N, K), of images that the model was not trained on.
         labels: integers, shape (N,).
         coverage: above 0, below 1.
     """
@@ -33,7 +33,7 @@ def threshold_for(probabilities: np.ndarray, labels: np.ndarray, coverage: float
 
 
 def thresholds_for(probabilities: np.ndarray, labels: np.ndarray, coverage: float) -> np.ndarray | None:
-    """The same for each class by itself, from the images of this class: shape (K,); None where any has too few."""
+    """The same for each class separately, from its own images: shape (K,); None if any class has too few."""
     of_truth, classes = probabilities[np.arange(len(labels)), labels], probabilities.shape[1]
     images = np.bincount(labels, minlength=classes)
     ranks = {count: rank for count in set(images.tolist()) if (rank := rank_for(count, coverage)) is not None}
@@ -44,15 +44,15 @@ def thresholds_for(probabilities: np.ndarray, labels: np.ndarray, coverage: floa
 
 
 def fewest_for(coverage: float) -> int:
-    """How many images a promise takes: of so many all contain the truth by chance in at most 1 of 10 draws, were the
-    coverage just too low. 22 for 90 %, 45 for 95 %, 230 for 99 %.
+    """The number of images that a promise needs: if the coverage were just too low, all sets of this many images would
+    contain the truth in at most 1 of 10 draws. 22 for 90 %, 45 for 95 %, 230 for 99 %.
     """
     return ceil(log(1 - CONFIDENCE) / log(coverage))
 
 
 def rank_for(images: int, coverage: float) -> int | None:
-    """The smallest k for which a threshold at the k-th largest of so many probabilities of the truth has this coverage
-    with CONFIDENCE; None where no k has.
+    """The smallest k for which a threshold at the k-th largest of this many probabilities of the truth has this
+    coverage with CONFIDENCE; None if there is no such k.
 
     That Beta(k, n + 1 - k) is at least `coverage` is as likely as that of n images with just this coverage fewer than k
     are covered: so the largest number of uncovered images is looked for that as few or fewer are uncovered with a
@@ -64,20 +64,20 @@ def rank_for(images: int, coverage: float) -> int | None:
 
 
 def chance_of(covered: int, images: int, coverage: float) -> float:
-    """Of as few covered images, or fewer, among so many, were each covered with this chance: a one-sided p-value."""
+    """The one-sided p-value of at most this many covered images, if each is covered with this probability."""
     uncovered = images - covered
     return 1.0 if not uncovered else max(0.0, 1 - float(_at_most(images, coverage, uncovered - 1)[-1]))
 
 
 def _at_most(images: int, coverage: float, most: int) -> np.ndarray:
-    """Chances that 0, 1, ... `most` images or fewer are not covered: the binomial distribution, from logarithms."""
+    """Probabilities that at most 0, 1, ... `most` images are not covered: binomial distribution, by logarithms."""
     uncovered = np.arange(1, most + 1)
     ratios = np.log((images - uncovered + 1) / uncovered * ((1 - coverage) / coverage))
     return np.cumsum(np.exp(images * log(coverage) + np.concatenate([[0.0], np.cumsum(ratios)])))
 
 
 def label_sets(probabilities: np.ndarray, threshold: float | np.ndarray) -> np.ndarray:
-    """Which classes belong to each image's set: those at or over the threshold, and always the most probable one.
+    """The classes in each image's set: those at or over the threshold, and always the most probable one.
 
     Args:
         probabilities: floats, shape (N, K).

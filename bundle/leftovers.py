@@ -1,8 +1,8 @@
-"""What is being written is under a lock of its writer, so what nobody holds was left by a process that is no more.
+"""Removes unfinished files and folders: a writer locks what it writes, so what is not locked belongs to no process.
 
-A lock on a file (flock) rather than a process's number: numbers are given again, and every container has a 1. It ends
-with its process, however that ends, and holds between containers and, on a network file system, between machines.
-Where a file system has no locks, nothing is removed.
+A lock on a file (flock), not a process number: numbers are reused, and every container has a process 1. The lock ends
+with its process, however that ends, and works between containers and, on a network file system, between machines.
+If a file system has no locks, nothing is removed.
 """
 
 import fcntl
@@ -17,14 +17,14 @@ from typing import BinaryIO
 
 @contextmanager
 def held(path: Path) -> Iterator[BinaryIO]:
-    """A new file, open for writing, that `remove_if_left` leaves alone as long as the block runs.
+    """A new file, open for writing, that `remove_if_left` does not remove while the block runs.
 
     Raises:
-        FileExistsError: there is one of this name.
-        FileNotFoundError: there is no such folder, or the file was taken for left before it could be locked.
+        FileExistsError: the file exists.
+        FileNotFoundError: the folder does not exist, or the file was removed before it could be locked.
     """
     with path.open("x+b") as file:
-        with suppress(OSError):  # no locks here: nothing is removed here either
+        with suppress(OSError):  # without locks, nothing is removed
             fcntl.flock(file, fcntl.LOCK_EX)
         if not _is(path, file.fileno()):
             raise FileNotFoundError(f"{path} was removed")
@@ -32,19 +32,19 @@ def held(path: Path) -> Iterator[BinaryIO]:
 
 
 def hidden_files(models: Path, pattern: str) -> list[Path]:
-    """Files and folders of all models of a models folder; also while others make and remove some."""
+    """Files and folders of all models in a models folder; also while other processes change it."""
     found: list[Path] = []
     for folder in models.glob("*/"):
-        with suppress(OSError):  # it is gone, or somebody else's
+        with suppress(OSError):  # removed meanwhile, or of another user
             found.extend(folder.glob(pattern))
     return found
 
 
 def remove_if_left(path: Path, mark: Path | None = None) -> bool:
-    """Removes an unfinished file or folder unless its writer is still there; returns whether it did.
+    """Removes an unfinished file or folder unless its writer is still running; returns whether it did.
 
     Args:
-        mark: of a folder, the file in it that its writer made first, and holds.
+        mark: for a folder, the file in it that its writer made first and has locked.
     """
     mark = mark or path
     try:
@@ -53,25 +53,25 @@ def remove_if_left(path: Path, mark: Path | None = None) -> bool:
         descriptor = os.open(mark, os.O_RDWR | os.O_NOFOLLOW)
     except FileNotFoundError:
         return mark != path and _remove_unmarked(path, mark)
-    except OSError:  # somebody else's
+    except OSError:  # of another user
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return _is(mark, descriptor) and _remove(path)
-    except OSError:  # its writer holds it, or there are no locks here
+    except OSError:  # locked by its writer, or there are no locks
         return False
     finally:
         os.close(descriptor)
 
 
 def remove_if_empty(folder: Path) -> None:
-    """So that a check, a failed first publishing or an interruption leaves no empty model behind."""
-    with suppress(OSError):  # it has versions, another publisher is at work, or it is gone
+    """Removes an empty folder of a model, after a check, a failed first publishing or an interruption."""
+    with suppress(OSError):  # it has versions, another process publishes, or it was removed
         folder.rmdir()
 
 
 def _remove_unmarked(folder: Path, mark: Path) -> bool:
-    """A folder whose writer has just made it is empty: that one finds out that it is gone, and makes another."""
+    """Removes an empty folder. A writer that has just made it notices that, and makes another."""
     try:
         folder.rmdir()
     except OSError:

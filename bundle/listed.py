@@ -1,5 +1,5 @@
-"""The files of a bundle, its manifest and those that it lists: their names, and how large they may be. Knows none's
-content, so that whoever only watches a models folder loads no arrays.
+"""The files of a bundle (the manifest and the listed files): their names and size limits. Does not know their content,
+so that watching a models folder loads no arrays.
 """
 
 from typing import Annotated, Final
@@ -16,19 +16,19 @@ FIT_DIGESTS: Final = "fit-digests.bin"
 
 MAX_FILES = 64
 MAX_VALIDATION_BYTES = 16 << 30
-"""Of all validation images and their labels, as arrays: 100,000 images of 224 x 224 in colour."""
+"""Limit for all validation images and their labels as arrays: 100,000 images of 224 x 224 in colour."""
 FIT_KEY_BYTES = 16
 MAX_FIT_IMAGES = 1 << 23
 MAX_FIT_DIGESTS_BYTES = FIT_KEY_BYTES + MAX_FIT_IMAGES * 8
-"""64 MiB; a bundle of more images has no digests."""
+"""64 MiB; a bundle with more images has no digests."""
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
-"""Of a model's name."""
+"""The most characters of a model's name."""
 FileName = Annotated[str, Field(max_length=255)]
 
 
 class FileEntry(Part):
-    """What a file of the bundle must be."""
+    """The size and the hash that a file of the bundle must have."""
 
     sha256: Sha256
     size: int = Field(ge=0)

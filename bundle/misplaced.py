@@ -1,6 +1,6 @@
-"""What lies at a path where a models folder or a bundle was expected, in words: one folder too deep is an easy slip.
+"""What is at a path where a models folder or a bundle was expected, in words: paths are often one folder too deep.
 
-A models folder holds NAME/VERSION/manifest.json. Nothing here is opened; names of folders and files are enough.
+A models folder contains NAME/VERSION/manifest.json. No file is opened; names are enough.
 """
 
 import os
@@ -12,20 +12,21 @@ from vouch.bundle.listed import MANIFEST
 from vouch.bundle.plain_files import first_entries
 
 VERSION_PATTERN = re.compile(r"[1-9][0-9]{0,8}")
-EXPECTED = "expected a models folder, which holds NAME/VERSION"
+EXPECTED = "expected a models folder, which contains NAME/VERSION"
 LOOKED_AT = 100
-"""Entries of a folder; who points at something else may point at a very large one."""
+"""The most entries of a folder that are checked; a wrong folder may be very large."""
 NAMED = 5
 
 
 def not_a_models_folder(path: Path) -> str:
-    """Why this path cannot be meant as a models folder, and what can; empty where it can, an empty folder too."""
+    """Why this path cannot be a models folder, and what can; empty if it can, also for an empty folder."""
     if not os.access(path, os.F_OK):
         near = get_close_matches(path.name, [one.name for one in _folders(_above(path))], n=1)
         meant = _above(path) / near[0] if near else None
         if meant and (why := not_a_models_folder(meant)):  # a model, or a version of one
-            return f"there is no {path}; {why}"
-        return f"there is no models folder {path}{f'; did you mean {meant}?' if meant else '; vouch train makes one'}"
+            return f"{path} does not exist; {why}"
+        hint = f"did you mean {meant}?" if meant else "vouch train makes one"
+        return f"the models folder {path} does not exist; {hint}"
     if not path.is_dir():
         return f"{path} is a file; {EXPECTED}"
     if _has_manifest(path):
@@ -36,26 +37,24 @@ def not_a_models_folder(path: Path) -> str:
 
 
 def without_models(path: Path) -> str:
-    """What a models folder holds in which no model was found."""
+    """What a models folder without models contains."""
     folders = _folders(path)
     for folder in folders:
         if any(map(_versions, _folders(folder))):
-            return f"{path} holds no model, {folder} does; {EXPECTED}"
+            return f"{path} contains no model, but {folder} does; {EXPECTED}"
         if loose := [one.name for one in _folders(folder) if _has_manifest(one)]:
-            return (
-                f"{folder} holds {_listed(loose)}; {EXPECTED}, a version's folder being a number such as {folder / '1'}"
-            )
+            return f"{folder} contains {_listed(loose)}; {EXPECTED}, with a number as VERSION, such as {folder / '1'}"
     if held := [entry.name for entry in _entries(path)]:
-        return f"{path} holds no model, but {_listed(held)}; {EXPECTED}"
+        return f"{path} contains no model, but {_listed(held)}; {EXPECTED}"
     return f"{path} is empty; vouch train publishes there, as NAME/VERSION"
 
 
 def not_a_bundle(path: Path) -> str:
-    """What this path is, where a bundle was expected and it has no manifest; empty where there is nothing to add."""
+    """What this path is, if a bundle was expected but it has no manifest; empty if unknown."""
     if path.is_file():
         return f"{path} is a file; expected the folder of one version, such as models/digits/1"
     if versions := _versions(path):
-        return f"{path} holds version {_listed(versions)}; expected one of them: {path / versions[-1]}"
+        return f"{path} contains version {_listed(versions)}; expected one of them: {path / versions[-1]}"
     for folder in _folders(path):
         if versions := _versions(folder):
             return f"{path} is a models folder; expected one version of a model: {folder / versions[-1]}"
@@ -71,7 +70,7 @@ def _versions(folder: Path) -> list[str]:
 
 
 def _has_manifest(folder: Path) -> bool:
-    return os.access(folder / MANIFEST, os.F_OK)  # False too where the folder may not be entered
+    return os.access(folder / MANIFEST, os.F_OK)  # also False if the folder cannot be entered
 
 
 def _folders(path: Path) -> list[Path]:

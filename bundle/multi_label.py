@@ -1,6 +1,6 @@
-"""Images with several labels, or none: which are answered, and the one way in which such answers are counted.
+"""Images with several labels, or none: the answers from probabilities, and how such answers are counted.
 
-Each label has a probability of its own, and is answered from a threshold of its own on.
+Each label has its own probability and its own threshold.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ Task = Literal["single_label", "multi_label"]
 
 
 def task_of(labels: np.ndarray) -> Task:
-    """The task that these labels are for: integers of shape (N,) or bool of shape (N, K)."""
+    """The task of these labels: integers of shape (N,) or bool of shape (N, K)."""
     return "single_label" if labels.ndim == 1 else "multi_label"
 
 
@@ -36,12 +36,12 @@ def decide(probabilities: np.ndarray, thresholds: Sequence[float]) -> np.ndarray
 
 
 class MultiLabelTally:
-    """A running count of answers against labels: whole images, and for each label how it was answered."""
+    """A running count of answers and labels: whole images, and for each label how it was answered."""
 
     def __init__(self, thresholds: Sequence[float]) -> None:
         """
         Args:
-            thresholds: as `decide` takes them.
+            thresholds: as for `decide`.
         """
         self.thresholds = tuple(thresholds)
         self.per_label = np.zeros((len(self.thresholds), 2, 2), dtype=np.int64)
@@ -50,7 +50,7 @@ class MultiLabelTally:
         self._sets: Counter[bytes] = Counter()
 
     def add(self, labels: np.ndarray, probabilities: np.ndarray) -> None:
-        """Counts a batch; an image is right when all its labels were answered and no others.
+        """Adds a batch; an image is right if exactly its labels were answered.
 
         Args:
             labels: bool, shape (N, K).
@@ -59,7 +59,7 @@ class MultiLabelTally:
         self.add_answers(labels, decide(probabilities, self.thresholds))
 
     def add_answers(self, labels: np.ndarray, answers: np.ndarray) -> None:
-        """The same of answers that are known: bool, shape (N, K) both."""
+        """Adds known answers: both bool, shape (N, K)."""
         for truth in (False, True):
             for answer in (False, True):
                 self.per_label[:, int(truth), int(answer)] += ((labels == truth) & (answers == answer)).sum(axis=0)
@@ -69,10 +69,10 @@ class MultiLabelTally:
 
     @property
     def accuracy(self) -> Accuracy:
-        """The images that were wholly right so far."""
+        """The right images so far."""
         return Accuracy(correct=self._correct, total=self._total)
 
     @property
     def commonest_set(self) -> int:
-        """Images so far that have the commonest set of labels, which may be none at all."""
+        """Images so far with the most frequent set of labels, which may be empty."""
         return max(self._sets.values(), default=0)

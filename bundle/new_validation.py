@@ -1,4 +1,4 @@
-"""A validation split that is to be published: its file is written a piece at a time, and then has a digest."""
+"""A validation split to publish: its file is written in pieces, and then has a digest."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import BinaryIO
@@ -12,7 +12,7 @@ from vouch.bundle.stored_files import write_files
 
 
 class NewValidation:
-    """What `ModelsFolder.publish` is given as the content of a validation split's file."""
+    """The content of a validation split's file for `ModelsFolder.publish`."""
 
     def __init__(self, name: str, write: Callable[[BinaryIO], str]) -> None:
         """
@@ -25,21 +25,21 @@ class NewValidation:
         self._digest = ""
 
     def __call__(self, file: BinaryIO) -> None:
-        """Writes it."""
+        """Writes the file."""
         self._digest = self._write(file)
 
     @property
     def digest(self) -> str:
-        """For the manifest."""
+        """The split's digest, for the manifest."""
         assert self._digest, "the file is written before its manifest is made"
         return self._digest
 
 
 def from_arrays(batches: Iterable[np.ndarray], answers: Answers, names: Sequence[str]) -> NewValidation:
-    """A split of images that came as an array. Args as those of `write_arrays`."""
+    """A split of images from an array. Arguments as for `write_arrays`."""
     return NewValidation(VALIDATION, lambda file: write_arrays(file, batches, answers, names))
 
 
 def from_files(encoded: Iterable[bytes], answers: Answers, names: Sequence[str]) -> NewValidation:
-    """A split of images that came as files. Args and errors as those of `write_files`."""
+    """A split of images from files. Arguments and errors as for `write_files`."""
     return NewValidation(VALIDATION_FILES, lambda file: write_files(file, encoded, answers, names))

@@ -1,7 +1,7 @@
-"""The number of the next version: one above all that a model has ever had, those that were removed since included.
+"""The number of the next version: one above all that a model has ever had, including removed versions.
 
-A hidden file in the model's folder remembers the highest. Where it is lost or is no number, the folders that are left
-are what is known. Publishers take turns by a lock on the folder; where there are no locks, the rename decides.
+A hidden file in the model's folder stores the highest number. If the file is lost or broken, the existing folders
+count. Publishers take turns by a lock on the folder; without locks, the rename decides.
 """
 
 import errno
@@ -17,34 +17,34 @@ from vouch.bundle.errors import BundleError
 from vouch.bundle.plain_files import read_file
 
 HIGHEST = ".highest"
-"""The file's name: hidden, so that neither servers nor earlier versions of Vouch take it for a version."""
+"""The file's name: hidden, so that servers and earlier versions of Vouch ignore it."""
 HIGHEST_NUMBER = 999_999_999
 MAX_BYTES = 64
 TURN_S = 30.0
-"""That a publisher waits for the others; then it goes on without the lock, and the rename decides."""
+"""A publisher waits this long for others; then it continues without the lock, and the rename decides."""
 PAUSE_S = 0.01
 
 
 def next_number(folder: Path, versions: Iterable[int]) -> int:
-    """One above the highest.
+    """The number of the next version.
 
     Args:
-        folder: of the model.
-        versions: that are in it.
+        folder: the model's folder.
+        versions: the versions in it.
 
     Raises:
-        BundleError: there is no higher one.
+        BundleError: the highest possible number is used.
     """
     if (number := max(_remembered(folder), *versions, 0) + 1) > HIGHEST_NUMBER:
-        raise BundleError(f"{folder} has reached version {HIGHEST_NUMBER:,}, which is the last that there can be")
+        raise BundleError(f"{folder} has reached version {HIGHEST_NUMBER:,}, the highest possible one")
     return number
 
 
 def remember(folder: Path, number: int, fresh: Path) -> None:
-    """Makes a number the highest that was given, durably.
+    """Stores a number as the highest, durably.
 
     Args:
-        fresh: where the file is written, in the same file system, before it takes its place.
+        fresh: path for the new file, in the same file system, before it is renamed.
     """
     with fresh.open("wb") as file:
         file.write(f"{number}\n".encode())
@@ -55,7 +55,7 @@ def remember(folder: Path, number: int, fresh: Path) -> None:
 
 @contextmanager
 def turn(folder: Path) -> Iterator[None]:
-    """While the block runs, no other publisher takes a number of this model, where there are locks."""
+    """Prevents other publishers from taking a number of this model inside the block, if there are locks."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         _wait_for_lock(descriptor)
@@ -71,7 +71,7 @@ def _wait_for_lock(descriptor: int) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as err:
             if err.errno not in (errno.EWOULDBLOCK, errno.EINTR):
-                return  # no locks here
+                return  # no locks
             time.sleep(PAUSE_S)
         else:
             return

@@ -1,4 +1,4 @@
-"""One bundle on disk: opened, held open, signed. Knows no models folder.
+"""One bundle on disk: opened, kept open, signed. Does not know the models folder.
 
 Its manifest is checked when it is opened, and each file against the manifest whenever it is read.
 """
@@ -34,26 +34,26 @@ PIECE_IMAGES = 256
 
 @dataclass(frozen=True)
 class Bundle:
-    """One version of one model on disk. Its manifest has been checked; its files are checked as they are read."""
+    """One version of one model on disk. Its manifest was checked; its files are checked when they are read."""
 
     path: Path
     manifest: Manifest
     digest: str
-    """SHA-256 of manifest.json, which holds the hashes of everything else."""
+    """SHA-256 of manifest.json, which contains the hashes of all other files."""
     held: Mapping[str, int] = field(default_factory=dict)
-    """Descriptors of files that are held open, and read in place of those in the folder."""
+    """Descriptors of open files, which are read instead of those in the folder."""
     signed_by: str = ""
-    """Fingerprint of the key whose signature was checked; empty where none was asked for."""
+    """Fingerprint of the key whose signature was checked; empty if none was required."""
 
     def __str__(self) -> str:
         return f"{self.manifest.name} version {self.manifest.version}"
 
     def read(self, name: str) -> bytes:
-        """A file's content, which is what the manifest says it is. Raises as `read_listed`."""
+        """A file's content, checked against the manifest. Raises as `read_listed`."""
         return read_listed(self.path / name, self.manifest.files[name], self.held.get(name))
 
     def check_files(self) -> None:
-        """Holds every file against the manifest. Raises InvalidBundle: one is missing, changed or too many."""
+        """Checks every file against the manifest. Raises InvalidBundle if one is missing, changed or not listed."""
         check_files(self.path, self.manifest.files)
 
     def read_model(self) -> bytes:
@@ -61,22 +61,22 @@ class Bundle:
         return self.read(MODEL)
 
     def read_fit_digests(self) -> FitDigests | None:
-        """Digests of the images that it was fitted to; None where it has none. Raises as `read`."""
+        """Digests of the images that it was trained on; None if it has none. Raises as `read`."""
         return FitDigests(self.read(FIT_DIGESTS)) if FIT_DIGESTS in self.manifest.files else None
 
     def read_validation(self) -> Validation:
-        """The validation split, decoded and all of it in memory: for small ones. Raises as `read_pieces`."""
+        """The whole validation split, decoded in memory; for small ones. Raises as `read_pieces`."""
         from vouch.bundle.pixels import decode  # noqa: PLC0415 - whoever only opens bundles needs no image library
 
         return in_memory(self.read_pieces(PIECE_IMAGES), partial(decode, settings=self.manifest.input))
 
     def read_pieces(self, count: int, most_bytes: int = PIECE_BYTES) -> Generator[Piece, None, None]:
-        """The validation split in pieces, one in memory at a time. Args and errors as those of `read_pieces`."""
+        """The validation split in pieces, one in memory at a time. Arguments and errors as for `read_pieces`."""
         with self._validation() as file:
             yield from read_pieces(file, self.manifest, count, most_bytes)
 
     def read_claimed(self) -> Iterator[Answers]:
-        """What is claimed of each validation image, in pieces; no image is read. Raises as `read_claimed`."""
+        """The claimed answers to the validation images, in pieces; no image is read. Raises as `read_claimed`."""
         with self._validation() as file:
             yield from read_claimed(file, self.manifest, PIECE_IMAGES)
 
@@ -86,8 +86,8 @@ class Bundle:
         return self.manifest.validation_file == VALIDATION_FILES
 
     def right_answers(self) -> np.ndarray | None:
-        """Which validation images were answered rightly at training, in their order: bool, shape (N,). None before
-        format 3, which has no answers. Raises as `read_claimed`.
+        """Which validation images had right answers in training: bool, shape (N,). None before format 3.
+        Raises as `read_claimed`.
         """
         if not self.manifest.has_answers:
             return None
@@ -102,11 +102,11 @@ def open_bundle(path: Path, expected_digest: str = "", keys: Iterable[PublicKey]
     """The bundle in this folder, its manifest checked.
 
     Args:
-        expected_digest: of the manifest, where it is known: another one is not even parsed.
-        keys: of which one must have signed it, or it is not parsed either; none: nobody need have.
+        expected_digest: of the manifest, if known: another manifest is not parsed.
+        keys: one of these must have signed it, or it is not parsed; empty: no signature is required.
 
     Raises:
-        InvalidBundle: no such folder, no manifest, another one than expected, not signed, or one that is not valid.
+        InvalidBundle: no such folder, no manifest, another one than expected, not signed, or not valid.
     """
     with explained(path):
         content = read_file(path / MANIFEST, MAX_MANIFEST_BYTES)
@@ -117,13 +117,13 @@ def open_bundle(path: Path, expected_digest: str = "", keys: Iterable[PublicKey]
 
 
 def sign_bundle(path: Path, key: Path) -> tuple[Bundle, PublicKey]:
-    """Signs the bundle in this folder, whose files are what its manifest says; the bundle, and by which key.
+    """Signs the bundle in this folder, after checking its files; returns the bundle and the key.
 
     Args:
         key: file of a private key in PEM.
 
     Raises:
-        InvalidBundle: it is none, or not whole: what is not understood is not signed.
+        InvalidBundle: it is not a valid and complete bundle; nothing is signed then.
         KeyUnusable: the key cannot be used.
         BundleError: the signature cannot be written.
     """
@@ -135,19 +135,19 @@ def sign_bundle(path: Path, key: Path) -> tuple[Bundle, PublicKey]:
 
 
 def open_held(path: Path, held: Mapping[str, int], expected_digest: str) -> Bundle:
-    """The bundle whose files are held open.
+    """The bundle from files that are kept open.
 
     Args:
-        path: where it lay.
-        held: as from `hold_bundle`.
+        path: its original folder.
+        held: from `hold_bundle`.
 
     Raises:
-        InvalidBundle: they are not what was verified.
+        InvalidBundle: they are not the verified files.
     """
     try:
         content = read_held(held[MANIFEST], MAX_MANIFEST_BYTES)
     except OSError as err:
-        raise InvalidBundle(f"{MANIFEST} of {path}, which is held open, cannot be read: {err.strerror}") from err
+        raise InvalidBundle(f"{MANIFEST} of {path}, which is kept open, cannot be read: {err.strerror}") from err
     if bytes_digest(content) != expected_digest:
         raise InvalidBundle(f"{path} is another bundle: it changed since it was verified")
     return Bundle(path, read_manifest(content), expected_digest, held)

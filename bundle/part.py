@@ -1,4 +1,4 @@
-"""What all parts of a manifest have in common."""
+"""The base of all parts of a manifest."""
 
 from typing import Annotated
 
@@ -8,6 +8,6 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Part(BaseModel):
-    """Values that are checked once and never change; a field that nobody knows is refused, not dropped."""
+    """Immutable values that are checked once; unknown fields are refused, not dropped."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,7 +1,7 @@
-"""From an encoded image to the pixels a model takes: decode, orient, crop, reduce to 8 bits, colour, resize, pad.
+"""From an encoded image to a model's pixels: decode, orient, crop, reduce to 8 bits, convert colours, resize, pad.
 
-The one copy of these steps: the trainer reads folders of images with it and the server answers with it, under the
-settings and the rules that the manifest carries, so that training and serving cannot differ.
+The only implementation of these steps: trainer and server use it with the settings and rules in the manifest, so that
+training and serving cannot differ.
 """
 
 import io
@@ -39,44 +39,44 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What puts a picture upright, by its orientation as EXIF numbers it."""
+"""EXIF's orientation -> the operation that makes a picture upright."""
 PLAIN = ("L", "RGB")
-"""Modes of 8 bits without alpha, unless a colour of theirs stands for it."""
+"""Modes of 8 bits without alpha, unless one colour is marked as transparent."""
 STRIP_PIXELS = 1 << 20
-"""A large picture goes through the steps in strips of this size, or each step would hold a copy of the whole."""
+"""A large picture is processed in strips of this size; else each step would need a copy of the whole picture."""
 STRIP_PIXEL_BYTES = 16
-"""Of a strip's copies on its way to the model's channels."""
+"""Bytes per pixel of a strip's copies."""
 
 
 @dataclass(frozen=True)
 class Content:
-    """What an encoded image holds by itself."""
+    """The properties of an encoded image."""
 
     height: int
     width: int
-    """Of the image that stands upright."""
+    """Size of the upright image."""
     colour: bool
-    """False: it is grey."""
+    """False for grey images."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """What came of a file."""
+    """A decoded file."""
 
     content: Content
     pixels: np.ndarray
-    """uint8, as `decode` returns them."""
+    """uint8, as from `decode`."""
     depth: Depth | None
-    """The lowest and the highest of its 16-bit samples; None: it has none."""
+    """The lowest and the highest of its 16-bit samples; None without 16-bit samples."""
     transparent: bool
-    """Whether any part of it is."""
+    """Whether any part of it is transparent."""
 
 
 def look(encoded: bytes) -> Content:
-    """What an encoded image holds, without decoding its pixels.
+    """The properties of an encoded image, without decoding its pixels.
 
     Raises:
-        InvalidImage: as `decode`, as far as it is found.
+        InvalidImage: as `decode`, for errors in the headers.
     """
     parts = image_parts(encoded)
     with _opened(parts) as image:
@@ -90,23 +90,23 @@ def decode(encoded: bytes, settings: PixelSettings) -> np.ndarray:
         uint8, shape `settings.shape`.
 
     Raises:
-        InvalidImage: what `image_parts` refuses for its headers; truncated or broken; too tall to be made as wide as
-            the settings say; or 16-bit samples over the bits of the settings.
+        InvalidImage: refused by `image_parts` for its headers; truncated or broken; too tall for a resize to the
+            width in the settings; or 16-bit samples over the bits in the settings.
     """
     return decode_parts(image_parts(encoded), settings)
 
 
 def decode_parts(parts: ImageParts, settings: PixelSettings) -> np.ndarray:
-    """The same for a file whose parts are known already."""
+    """The same for a file whose parts are already known."""
     with _opened(parts) as image:
         return _decoded(parts, image, settings).pixels
 
 
 def decode_bytes(parts: ImageParts, settings: PixelSettings) -> int:
-    """How much memory decoding a file takes at its peak; for plain pictures, 16-bit colour and alpha it is often less.
+    """The peak memory of decoding a file; often less for plain pictures, 16-bit colour and alpha.
 
-    Measured at 64 million pixels, for grey: 2 bytes a pixel from 8-bit grey, 5.2 from colour, 7 from a progressive JPEG
-    in colour, 9.7 from 16-bit colour with a transparent colour, 16 from WebP; for colour 3 more, with alpha 7 more.
+    Measured at 64 million pixels, to grey: 2 bytes per pixel from 8-bit grey, 5.2 from colour, 7 from a progressive
+    JPEG in colour, 9.7 from 16-bit colour with a transparent colour, 16 from WebP; 3 more to colour, 7 more with alpha.
     """
     turned = 2 if parts.orientation in TURNS else 1
     made = {1: 1, 2: 8, 3: 4, 4: 8}[settings.channels or 1]
@@ -120,7 +120,7 @@ def decode_bytes(parts: ImageParts, settings: PixelSettings) -> int:
 
 
 def look_and_decode(encoded: bytes, settings: PixelSettings) -> Decoded:
-    """Both at once, for whoever finds out the settings on the way. Raises as `decode`."""
+    """Inspects and decodes in one step; the properties decide the settings. Raises as `decode`."""
     parts = image_parts(encoded)
     with _opened(parts) as image:
         return _decoded(parts, image, settings)
@@ -147,7 +147,7 @@ def _decoded(parts: ImageParts, image: ImageFile.ImageFile, settings: PixelSetti
 
 
 def _check_resize(placed: Placement) -> None:
-    """Pillow resizes the width first, which makes a picture of the old height and the new width."""
+    """Checks the intermediate picture: Pillow resizes the width first, to the old height and the new width."""
     height, width = placed.part_size[1], placed.place_size[0]
     if height * width > MAX_PIXELS:
         raise InvalidImage(
@@ -156,7 +156,7 @@ def _check_resize(placed: Placement) -> None:
 
 
 def _padded(picture: Image.Image, placed: Placement, settings: PixelSettings) -> Image.Image:
-    """On the ground's colour, which is transparent where the model sees that."""
+    """Pads with the ground's colour, which is transparent if the model has an alpha channel."""
     ground = Image.new("RGBA", (1, 1), (*bytes.fromhex(settings.ground[1:]), 0)).convert(picture.mode)
     canvas = Image.new(picture.mode, (settings.width, settings.height), ground.getpixel((0, 0)))
     canvas.paste(picture, placed.place)
@@ -166,8 +166,8 @@ def _padded(picture: Image.Image, placed: Placement, settings: PixelSettings) ->
 def _picture(
     parts: ImageParts, image: ImageFile.ImageFile, settings: PixelSettings, part: Box
 ) -> tuple[Image.Image, Depth | None, bool]:
-    """This part of the upright picture in the model's channels, how far 16-bit samples go in it, and whether any of it
-    is transparent.
+    """This part of the upright picture in the model's channels, its range of 16-bit samples, and whether any of it is
+    transparent.
     """
     left, upper, right, lower = part
     raw = raw_mode(image)
@@ -194,14 +194,14 @@ def _picture(
 
 
 def _is_plain(upright: Image.Image, raw: str) -> bool:
-    """Whether no rule says anything of it but its mode: it needs no strips, which are copies, and those of a photo cost
-    nearly as much as its decode.
+    """Whether only its mode must be converted: then it needs no strips, which are copies and for a photo cost nearly as
+    much as its decoding.
     """
     return upright.mode in PLAIN and raw not in LOW_BYTES and "transparency" not in upright.info
 
 
 def _strips(part: Box) -> Iterator[Box]:
-    """From the top down."""
+    """The strips, from top to bottom."""
     left, upper, right, lower = part
     rows = max(1, STRIP_PIXELS // (right - left))
     for top in range(upper, lower, rows):
@@ -219,18 +219,18 @@ def _eight_bits(
 def _upright(parts: ImageParts, image: ImageFile.ImageFile) -> Image.Image:
     image.load()
     if parts.kind == "PNG" and _may_lack_rows(image) and not has_all_rows(parts.encoded):
-        raise InvalidImage("the image is truncated: rows of its pixels are lacking")
+        raise InvalidImage("the image is truncated: rows of its pixels are missing")
     return image.transpose(TURNS[parts.orientation]) if parts.orientation in TURNS else image
 
 
 def _may_lack_rows(image: ImageFile.ImageFile) -> bool:
-    """Rows that a PNG file lacks, Pillow leaves zero, and says nothing; of an interlaced one they may be anywhere."""
+    """Checks for missing rows, which Pillow fills with zeros; in an interlaced file they may be anywhere."""
     last = image.getpixel((image.width - 1, image.height - 1))
     return bool(image.info.get("interlace")) or not (any(last) if isinstance(last, tuple) else last)
 
 
 def _upright_low(parts: ImageParts, upright: Image.Image, raw: str, settings: PixelSettings) -> Image.Image | None:
-    """The low bytes of 16-bit samples where Pillow has read the high ones and both are needed: the file, read again."""
+    """The low bytes of 16-bit samples, if needed, from a second read: Pillow reads only the high bytes."""
     mode = low_bytes_mode(upright, raw, settings.bits)
     if mode is None or settings.rules == FIRST_RULES:
         return None
@@ -243,15 +243,15 @@ def _opened(parts: ImageParts) -> ImageFile.ImageFile:
     with refusing(parts.kind):
         image = Image.open(io.BytesIO(parts.encoded), formats=(parts.kind,))
         if image.size != (parts.width, parts.height):
-            raise InvalidImage("the image is broken: it says two sizes")
+            raise InvalidImage("the image is broken: it has two different sizes")
         return image
 
 
 def _first_rules(image: Image.Image) -> Image.Image:
-    """Rules 1: 16-bit grey scaled to 8 bits, which Pillow's own conversion would cut off above 255.
+    """Rules 1: scales 16-bit grey to 8 bits; Pillow's own conversion would clip it at 255.
 
-    A palette with transparency becomes colour here, because Pillow warns about going on to grey from it. Alpha is
-    dropped by the conversion to the model's channels.
+    A palette with transparency becomes colour here, because Pillow warns if it is converted to grey. The conversion to
+    the model's channels drops alpha.
     """
     if image.mode == "P" and "transparency" in image.info:
         return image.convert("RGBA")

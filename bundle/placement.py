@@ -1,6 +1,6 @@
-"""Which part of a picture fills which part of the model's image: the whole stretched, its middle, or the whole padded.
+"""How a picture is fitted into the model's image: stretched, cropped to the middle, or padded.
 
-Whole pixels, computed in integers, so that every machine finds the same. Loads no image library.
+Computed in whole pixels with integers, so that every machine gets the same result. Loads no image library.
 """
 
 from dataclasses import dataclass
@@ -12,30 +12,30 @@ from vouch.bundle.pixel_settings import SCALED_RULES, PixelSettings
 Box = tuple[int, int, int, int]
 """Left, upper, right and lower edge."""
 ON_SIDE = (5, 6, 7, 8)
-"""Orientations that swap height and width, as EXIF numbers them."""
+"""Orientations that swap height and width, by EXIF's numbers."""
 FRACTIONS = (8, 4, 2)
-"""JPEG files can be decoded at an eighth, a quarter or half of their size."""
+"""JPEG files can be decoded at 1/8, 1/4 or 1/2 of their size."""
 LEFT = 2
-"""Times the size that it becomes: what is left after that for the resize, which knows more of neighbours."""
+"""The reduced picture has at least this multiple of the final size: the resize is more precise than the reduction."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """A part of a picture, and where it goes."""
+    """A part of a picture, and its place in the image."""
 
     part: Box
-    """Of the picture as it is upright."""
+    """Box in the upright picture."""
     place: Box
-    """Of the model's image; around it is nothing but ground."""
+    """Box in the model's image; around it is only ground."""
 
     @property
     def part_size(self) -> tuple[int, int]:
-        """Width and height of what is taken."""
+        """Width and height of the part."""
         return _size(self.part)
 
     @property
     def place_size(self) -> tuple[int, int]:
-        """Width and height of what it becomes."""
+        """Width and height of the part in the model's image."""
         return _size(self.place)
 
 
@@ -44,10 +44,10 @@ def placement(width: int, height: int, settings: PixelSettings) -> Placement:
 
     stretch: the whole picture fills the whole image.
     crop: the largest part with the image's proportions, from the middle, fills the whole image.
-    pad: the whole picture, as large as it fits with its own proportions, lies in the middle of the image.
+    pad: the whole picture, as large as possible with its own proportions, is in the middle of the image.
 
-    A side that follows from the proportions is rounded to the nearest pixel, a half up, and is never 0. Where what is
-    left over is odd, the part, or the place, is the half pixel further to the left, or to the top.
+    A side computed from the proportions is rounded to the nearest pixel, a half up, and is never 0. If the rest is
+    odd, the part or the place is half a pixel further to the left or to the top.
     """
     wide = width * settings.height > height * settings.width
     part, place = (width, height), (settings.width, settings.height)
@@ -65,14 +65,14 @@ def placement(width: int, height: int, settings: PixelSettings) -> Placement:
 
 
 def upright_size(width: int, height: int, orientation: int) -> tuple[int, int]:
-    """Width and height of a picture of this size when it stands upright."""
+    """Width and height of a picture of this size after rotating it upright."""
     return (height, width) if orientation in ON_SIDE else (width, height)
 
 
 def fraction(parts: ImageParts, settings: PixelSettings) -> int:
-    """What the sides of a file's picture are divided by while it is decoded, 1, 2, 4 or 8: a JPEG file's by as much as
-    leaves each side of the part that is taken at least twice as long as what it becomes, and divides both without rest:
-    libjpeg rounds sides up, which would stretch the picture.
+    """The divisor of a picture's sides while it is decoded, 1, 2, 4 or 8. For a JPEG file the largest with which each
+    side of the used part stays at least twice its final length, and that divides both sides without rest: libjpeg
+    rounds up, which would stretch the picture.
     """
     if parts.kind != "JPEG" or settings.rules < SCALED_RULES:
         return 1
@@ -83,7 +83,7 @@ def fraction(parts: ImageParts, settings: PixelSettings) -> int:
 
 
 def _in_proportion(side: int, new: int, old: int) -> int:
-    """This side times new / old, to the nearest whole number from 1 on, a half up."""
+    """This side times new / old, rounded to the nearest whole number, a half up, at least 1."""
     return max(1, (2 * side * new + old) // (2 * old))
 
 

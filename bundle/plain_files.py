@@ -1,6 +1,6 @@
-"""Reads plain files whose sizes nobody vouches for: a size is looked at first, and no more than that is read.
+"""Reads regular files of untrusted sizes: the size is checked first, and no more than that is read.
 
-A pipe would be waited for for ever, and a link could lead anywhere, so neither is opened.
+Reading a pipe may never end, and a link could lead anywhere, so neither is opened.
 """
 
 import errno
@@ -18,13 +18,14 @@ from vouch.bundle.errors import InvalidBundle
 
 CHUNK_BYTES = 1 << 20
 NO_FILE = (errno.ELOOP, errno.ENXIO)
-"""What opening says of a link and of a socket."""
+"""Error numbers of opening a link and a socket."""
 
 
 def check_size(path: Path, limit: int) -> None:
-    """
+    """Checks a file's kind and size.
+
     Raises:
-        InvalidBundle: no plain file, or it has more than `limit` bytes.
+        InvalidBundle: not a regular file, or it has more than `limit` bytes.
         OSError: it cannot be opened.
     """
     with open_file(path, limit):
@@ -44,7 +45,7 @@ def file_digest(path: Path, limit: int) -> tuple[int, str]:
 
 
 def read_digest(file: BinaryIO, size: int) -> tuple[int, str]:
-    """The same of so many bytes of an open file; how many there were, and their digest."""
+    """The same for this many bytes of an open file: the number of bytes read, and their digest."""
     digest = hashlib.sha256()
     left = size
     while left and (chunk := file.read(min(left, CHUNK_BYTES))):
@@ -54,22 +55,22 @@ def read_digest(file: BinaryIO, size: int) -> tuple[int, str]:
 
 
 def hold(path: Path, limit: int) -> int:
-    """A descriptor of the file, by which it can be read even when the path leads to another one or to none. Whoever
-    gets it closes it. Raises as `check_size`.
+    """A descriptor of the file, for reading it even if the path is changed or removed. The caller closes it. Raises as
+    `check_size`.
     """
     with open_file(path, limit) as (file, _):
         return os.dup(file.fileno())
 
 
 def read_held(descriptor: int, limit: int) -> bytes:
-    """The content of a file that is held, at most `limit` bytes. Raises as `open_held`."""
+    """The content of an open file, at most `limit` bytes. Raises as `open_held`."""
     with open_held(descriptor, limit) as (file, size):
         return file.read(size)
 
 
 @contextmanager
 def open_held(descriptor: int, limit: int) -> Iterator[tuple[BinaryIO, int]]:
-    """A file that is held, and its size; it is held on when this is closed.
+    """An open file and its size; the descriptor stays open when this is closed.
 
     Raises:
         InvalidBundle: it has more than `limit` bytes.
@@ -82,7 +83,7 @@ def open_held(descriptor: int, limit: int) -> Iterator[tuple[BinaryIO, int]]:
 
 
 class _Held(io.RawIOBase):
-    """A held file, read from a place of its own: others read by the same descriptor, and share the kernel's place."""
+    """Reads an open file with its own position: others share the descriptor and the kernel's position."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -110,14 +111,14 @@ class _Held(io.RawIOBase):
 
 
 def first_entries(folder: Path, most: int) -> list[str]:
-    """Names of what is in a folder, `most` of them at most, sorted. Raises OSError."""
-    with os.scandir(folder) as entries:  # Path.iterdir reads them all at once
+    """Sorted names of a folder's entries, at most `most`. Raises OSError."""
+    with os.scandir(folder) as entries:  # Path.iterdir reads all of them
         return sorted(entry.name for entry in islice(entries, most))
 
 
 @contextmanager
 def open_file(path: Path, limit: int) -> Iterator[tuple[BinaryIO, int]]:
-    """The file, and the size that it had when it was opened; what is written behind that meanwhile is not to be read.
+    """The file and its size when opened; data appended later must not be read.
 
     Raises as `check_size`.
     """
@@ -138,4 +139,4 @@ def open_file(path: Path, limit: int) -> Iterator[tuple[BinaryIO, int]]:
 
 
 def _no_file(path: Path) -> str:
-    return f"{path} is a link or no file at all; a bundle holds plain files"
+    return f"{path} is a link or not a file; a bundle contains regular files"

@@ -1,4 +1,4 @@
-"""What it cost that a graph computes with smaller numbers than it was trained with."""
+"""The cost in accuracy of a graph that computes with smaller numbers than in training."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from vouch.bundle.mcnemar import mcnemar_loss
 from vouch.bundle.part import Part
 
 MOST = 1_000_000_000
-"""Images: of so many, the test of their pairs still takes no time."""
+"""The most images; up to this number, the test of their pairs takes little time."""
 
 
 class Count(Part):
@@ -26,28 +26,28 @@ class Count(Part):
 
     @property
     def accuracy(self) -> Accuracy:
-        """The same with its interval."""
+        """The counts with their interval."""
         return Accuracy(correct=self.correct, total=self.total)
 
 
 def points_lost(before: Count, after: Count) -> float:
-    """Percentage points between two counts of the same images; exact where they are a decimal number."""
+    """Percentage points between two counts of the same images; exact if they are a decimal number."""
     return 100 * (before.correct - after.correct) / before.total
 
 
 class Quantization(Part):
-    """The graph computes with smaller numbers than it was trained with; what that cost on the judged images.
+    """Facts about a graph that computes with smaller numbers than in training, and the cost on the judged images.
 
-    They are those of the tune split, or of fit, answered out of fold. The bundle's claim is this graph's own.
+    The judged images are the tune split, or fit with out-of-fold answers. The bundle's claim is for this graph.
     """
 
     kind: Literal["int8"]
     float_tune: Count
-    """As it was trained, on the judged images."""
+    """The count on the judged images in float32."""
     tune: Count
-    """As it is published."""
+    """The count on the judged images as published."""
     max_drop: float = Field(ge=0, le=100)
-    """Percentage points of accuracy that it was allowed to lose."""
+    """Percentage points of accuracy that it may lose."""
     only_float: int | None = Field(default=None, ge=0)
     """Judged images that are right as it was trained alone; None in bundles from before they were counted."""
     only_int8: int | None = Field(default=None, ge=0)

@@ -1,4 +1,4 @@
-"""How far a model's probabilities can be relied on, as its manifest says it: their error, and promised coverages."""
+"""The reliability of a model's probabilities in its manifest: calibration error, and promised coverages."""
 
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -13,12 +13,12 @@ from vouch.bundle.mcnemar import SIGNIFICANT, holm
 from vouch.bundle.part import Part
 
 MAX_TEMPERATURE = 1_000.0
-"""Fitted ones are at most 20; the scores without one of 1e308 would be infinite."""
+"""Limit for temperatures: fitted ones are at most 20; undoing one of 1e308 would give infinite scores."""
 MAX_COVERAGES = 100
 
 Method = Literal["split", "cross"]
-"""Whose answers chose temperature and thresholds: those of the published model to images that were set aside for it, or
-those of folds' models, each to images that it had not learned."""
+"""Whose answers chose temperature and thresholds: the published model's to the tune split, or those of the folds'
+models, each to images that it was not trained on."""
 
 
 Shares = Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], FailFast(), Field(max_length=MAX_CLASSES)]
@@ -26,26 +26,26 @@ Counts = Annotated[tuple[Annotated[int, Field(ge=0)], ...], FailFast(), Field(ma
 
 
 class ByClass(Part):
-    """Of label sets conditional on the class, what concerns each of the K classes, in their order."""
+    """For label sets conditional on the class: the values of each of the K classes, in order."""
 
     thresholds: Shares
-    """The probability from which on the class belongs to a set."""
+    """The lowest probability with which the class is in a set."""
     judged: Counts
-    """Images of the class that judged: its threshold rests on them."""
+    """Judged images of the class, from which its threshold was computed."""
     covered: Counts
-    """Of the validation images of the class, those whose set contains it."""
+    """Validation images of the class whose set contains it."""
     total: Counts
 
     @model_validator(mode="after")
     def _columns_agree(self) -> "ByClass":
         columns = (self.thresholds, self.judged, self.covered, self.total)
         if len(set(map(len, columns))) != 1 or any(c > t for c, t in zip(self.covered, self.total, strict=False)):
-            raise ValueError("expected thresholds and counts of each class, and no more covered images than there are")
+            raise ValueError("expected thresholds and counts of each class, and not more covered images than images")
         return self
 
     def missed(self, promised: float) -> tuple[int, ...]:
         """Positions of the classes whose counts refute the promise, by an exact one-sided test at 5 % for all classes
-        together (Holm); the surest first.
+        together (Holm); the clearest first.
         """
         counts = list(zip(self.covered, self.total, strict=True))
         low = {(c, t): chance_of(c, t, promised) for c, t in set(counts) if c < promised * t}
@@ -55,39 +55,39 @@ class ByClass(Part):
 
 
 class Coverage(Part):
-    """Label sets with a promise, and how it was kept."""
+    """Label sets with a promise, and whether it was kept."""
 
     promised: float = Field(gt=0, lt=1)
-    """The share of images whose set contains the truth; by class, of the images of each class."""
+    """The promised share of images whose set contains the truth; by class, of the images of each class."""
     threshold: float = Field(ge=0, le=1)
-    """The probability from which on a class belongs to the set; by class, the lowest of the thresholds, which gives
+    """The lowest probability with which a class is in the set; by class, the lowest of the thresholds, which gives
     larger sets."""
     covered: int = Field(ge=0)
-    """Of the validation images, those whose set contains the truth."""
+    """Validation images whose set contains the truth."""
     total: int = Field(ge=1)
     mean_size: float = Field(ge=1)
-    """Classes a set, on validation."""
+    """Mean number of classes per set, on validation."""
     by_class: ByClass | None = None
     """None: one threshold for all classes."""
 
     @property
     def kept(self) -> bool:
-        """Whether the promise is not refuted: neither of all images nor, by class, of those of any class."""
+        """Whether the promise is not refuted: neither for all images nor, by class, for any class."""
         return self.kept_of_all and not self.missed
 
     @property
     def kept_of_all(self) -> bool:
-        """No count is exact, so the 95 % interval of all images together must only not lie below the promise."""
+        """Whether the 95 % interval over all images is not completely below the promise: counts vary by chance."""
         return self.counted.high >= self.promised
 
     @cached_property
     def missed(self) -> tuple[int, ...]:
-        """Positions of the classes of whose images it is refuted; none where it is not by class."""
+        """Positions of the classes for which it is refuted; empty if it is not by class."""
         return self.by_class.missed(self.promised) if self.by_class else ()
 
     @property
     def thresholds(self) -> float | np.ndarray:
-        """As `label_sets` takes them: one for all classes, or one for each, shape (K,)."""
+        """The thresholds for `label_sets`: one for all classes, or one for each, shape (K,)."""
         return np.array(self.by_class.thresholds) if self.by_class else self.threshold
 
     @model_validator(mode="after")
@@ -107,46 +107,46 @@ class Coverage(Part):
 
     @property
     def counted(self) -> Accuracy:
-        """The promise's count, with its interval."""
+        """The count of covered images, with its interval."""
         return Accuracy(correct=self.covered, total=self.total)
 
 
 class Withheld(Part):
-    """A coverage that is not promised, because too few images judge."""
+    """A coverage that is not promised, because there are too few judged images."""
 
     coverage: float = Field(gt=0, lt=1)
     needed: int = Field(ge=1)
-    """Images that such a promise takes; by class, of each class."""
+    """Images that such a promise needs; by class, for each class."""
     judged: int = Field(ge=0)
-    """And how many there are; by class, of the class with the fewest."""
+    """The number of judged images; by class, of the class with the fewest."""
     smallest: str | None = None
-    """By class: the name of that class."""
+    """By class: the name of the class with the fewest."""
 
 
 class Calibration(Part):
-    """How far the probabilities can be relied on."""
+    """The reliability of the probabilities."""
 
     temperature: float = Field(gt=0, le=MAX_TEMPERATURE)
-    """Scores are divided by it, inside the graph. 1 where no other did better on the images that judge."""
+    """The graph divides its scores by this. 1 if no other value was better on the judged images."""
     error_before: float = Field(ge=0, le=1)
     """Expected calibration error on validation without the temperature."""
     error_after: float = Field(ge=0, le=1)
-    """And with it, as served."""
+    """Expected calibration error on validation with it, as served."""
     error_interval: tuple[float, float] | None = None
-    """Its 95 % interval; None in bundles from before it was counted."""
+    """Its 95 % interval; None in older bundles."""
     method: Method | None = None
-    """Whose answers temperature and thresholds were chosen by; None in bundles from before it was recorded."""
+    """Whose answers chose temperature and thresholds; None in older bundles."""
     judged: int | None = Field(default=None, ge=0)
-    """To so many images; likewise."""
+    """The number of judged images; None in older bundles."""
     folds: int | None = Field(default=None, ge=1)
-    """How many models answered them; None where it was the published one."""
+    """The number of models that answered them; None for only the published one."""
     coverages: tuple[Coverage, ...] = Field(max_length=MAX_COVERAGES)
-    """In rising order of the promise; none for a multi-label model."""
+    """Sorted by the promise; empty for a multi-label model."""
     withheld: tuple[Withheld, ...] = Field(default=(), max_length=MAX_COVERAGES)
-    """Coverages that would be promised if more images judged, rising; none for a multi-label model."""
+    """Coverages that would need more judged images, ascending; empty for a multi-label model."""
 
     def as_json(self) -> dict[str, Any]:
-        """For programs that read a command's output: with `kept` of each promise."""
+        """The values for a command's JSON output, with `kept` for each promise."""
         coverages = [one.model_dump() | {"kept": one.kept} for one in self.coverages]
         return self.model_dump() | {"coverages": coverages}
 
@@ -168,6 +168,6 @@ class Calibration(Part):
     @model_validator(mode="after")
     def _interval_has_the_error(self) -> "Calibration":
         low, high = self.error_interval or (0.0, 1.0)
-        if not 0 <= low <= self.error_after <= high <= 1:  # NaN is not within
-            raise ValueError("the calibration error does not lie within its interval")
+        if not 0 <= low <= self.error_after <= high <= 1:  # also refuses NaN
+            raise ValueError("the calibration error is not within its interval")
         return self

@@ -1,8 +1,8 @@
-"""From a decoded file to a picture of 8 bits in grey or colour, with or without alpha: the second decoding rules.
+"""From a decoded file to a picture of 8 bits in grey or colour, with or without alpha: decoding rules 2 and later.
 
-Samples of 16 bits hold as many as the settings say; the highest 8 of these are taken. A colour that stands for
-"transparent" (PNG's tRNS) is looked for among the whole samples, before any bit is dropped. A ground is laid under a
-picture before it is resized: each channel is (value * alpha + ground * (255 - alpha)) / 255, rounded to the nearest.
+The settings define how many bits of 16-bit samples are used; the highest 8 of these are kept. A transparent colour
+(PNG's tRNS) is compared with the full samples, before bits are dropped. The ground is blended before resizing: each
+channel is (value * alpha + ground * (255 - alpha)) / 255, rounded to the nearest.
 """
 
 from functools import reduce
@@ -16,41 +16,41 @@ from vouch.bundle.pixel_settings import ALL_BITS
 GREY_16 = "I;16B"
 GREY_ALPHA_16 = "LA;16B"
 LOW_BYTES = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L", GREY_ALPHA_16: "RGBA"}
-"""How Pillow reads the high bytes of 16-bit samples in colour or with alpha -> how it is made to read the low ones.
+"""Pillow's raw mode for the high bytes of 16-bit samples in colour or with alpha -> the raw mode for the low bytes.
 
-PNG is big-endian, so the byte that is kept when it is read as little-endian is the low one. Grey with alpha has no such
-name: its four bytes are read as they are, the low one of grey second.
+PNG is big-endian, so reading it as little-endian keeps the low byte. Grey with alpha has no such mode: its four bytes
+are read unchanged; the second is the low byte of grey.
 """
 GREY_SCALE = {"L;2": 85, "L;4": 17}
-"""What Pillow multiplies samples of 2 and 4 bits by; it leaves their tRNS as it is."""
+"""Pillow's factors for samples of 2 and 4 bits; it does not scale their tRNS."""
 
 Depth = tuple[int, int]
 """The lowest and the highest sample of a 16-bit file."""
 
 
 def raw_mode(image: ImageFile.ImageFile) -> str:
-    """How the samples of a PNG file lie in it, in Pillow's words; to be asked before it is loaded."""
+    """Pillow's raw mode of a PNG file; only available before the file is loaded."""
     arguments = image.tile[0].args if image.format == "PNG" and image.tile else ""
     return arguments if isinstance(arguments, str) else ""
 
 
 def is_grey(image: Image.Image, raw: str) -> bool:
-    """Whether it has no colour."""
+    """Whether the picture is grey."""
     return image.mode in ("1", "L", "LA", "I", "I;16", "I;16B") or raw == GREY_ALPHA_16
 
 
 def low_bytes_mode(upright: Image.Image, raw: str, bits: int) -> str | None:
-    """The raw mode under which Pillow reads the low bytes of 16-bit samples; None: they are not needed."""
+    """The raw mode for reading the low bytes of 16-bit samples; None if they are not needed."""
     return LOW_BYTES.get(raw) if bits < ALL_BITS or "transparency" in upright.info else None
 
 
 def eight_bits(upright: Image.Image, low: Image.Image | None, raw: str, bits: int) -> tuple[Image.Image, Depth | None]:
-    """The picture as L, LA, RGB or RGBA, and of a 16-bit file how far its samples go.
+    """The picture as L, LA, RGB or RGBA, and for a 16-bit file the range of its samples.
 
     Args:
-        low: the same read under `low_bytes_mode`, if there is one.
+        low: the file read with `low_bytes_mode`, if there is one.
         raw: the file's `raw_mode`.
-        bits: how many of 16 the samples hold.
+        bits: the number of used bits.
 
     Raises:
         InvalidImage: a 16-bit sample needs more bits.
@@ -72,7 +72,7 @@ def eight_bits(upright: Image.Image, low: Image.Image | None, raw: str, bits: in
 
 
 def on_ground(picture: Image.Image, ground: str) -> Image.Image:
-    """The picture without alpha, as it looks on a ground of this colour (#rrggbb); grey where both are."""
+    """The picture without alpha, blended on a ground of this colour (#rrggbb); grey if both are grey."""
     if picture.mode not in ("LA", "RGBA"):
         return picture
     red, green, blue = bytes.fromhex(ground[1:])
@@ -83,7 +83,7 @@ def on_ground(picture: Image.Image, ground: str) -> Image.Image:
 
 
 def is_transparent(picture: Image.Image) -> bool:
-    """Whether any of it is."""
+    """Whether any part of the picture is transparent."""
     return picture.mode in ("LA", "RGBA") and picture.getchannel("A").getextrema() != (255, 255)
 
 
@@ -91,12 +91,14 @@ def _grey(upright: Image.Image, raw: str, key: int | None) -> Image.Image:
     picture = upright.convert("L")
     if key is None:
         return picture
-    scaled = 255 * bool(key) if raw == "1" else key * GREY_SCALE.get(raw, 1)  # of 1 bit Pillow 11 says 1, 13 says 255
+    scaled = (
+        255 * bool(key) if raw == "1" else key * GREY_SCALE.get(raw, 1)
+    )  # for 1 bit, Pillow 11 gives 1, 13 gives 255
     return _with_alpha(picture, np.asarray(picture) != scaled)
 
 
 def _high_bytes(upright: Image.Image, raw: str) -> tuple[Image.Image, Depth]:
-    """Where all 16 bits count, the high bytes, which Pillow has read, are the picture."""
+    """The picture from the high bytes, which Pillow has read, if all 16 bits are used."""
     picture = upright.convert("LA") if raw == GREY_ALPHA_16 else upright
     bands = [np.asarray(band) for band in picture.split()[: 1 if picture.mode == "LA" else 3]]
     return picture, (min(int(band.min()) for band in bands) << 8, max(int(band.max()) for band in bands) << 8 | 255)
@@ -124,7 +126,7 @@ def _whole_samples(
 
 
 def _reduced(samples: np.ndarray, bits: int) -> tuple[Image.Image, Depth]:
-    """The highest 8 of the bits that are in use, and how far these samples go."""
+    """The highest 8 of the used bits, and the range of the samples."""
     depth = int(samples.min()), int(samples.max())
     if depth[1] >> bits:
         raise InvalidImage(
@@ -134,6 +136,6 @@ def _reduced(samples: np.ndarray, bits: int) -> tuple[Image.Image, Depth]:
 
 
 def _with_alpha(picture: Image.Image, opaque: np.ndarray) -> Image.Image:
-    """The grey or RGB picture, transparent where it is not opaque."""
+    """The grey or RGB picture with an alpha channel from `opaque`."""
     alpha = Image.fromarray(opaque.astype(np.uint8) * np.uint8(255))
     return Image.merge(f"{picture.mode}A", [*picture.split(), alpha])

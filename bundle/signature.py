@@ -1,7 +1,7 @@
-"""Signatures of bundles: Ed25519 over the bytes of manifest.json, which holds the digest of every other file.
+"""Signatures of bundles: Ed25519 over the bytes of manifest.json, which contains the digest of every other file.
 
-`manifest.sig` is the signature and nothing else, 64 bytes, so that openssl can check it too. It is checked before
-anything of the manifest is parsed. Keys are PEM files. The library `cryptography` is loaded where one is used.
+`manifest.sig` is only the signature, 64 bytes, so that openssl can check it too. It is checked before the manifest is
+parsed. Keys are PEM files. The library `cryptography` is loaded only if a key is used.
 """
 
 import errno
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
 SIGNATURE = "manifest.sig"
 SIGNATURE_BYTES, KEY_BYTES = 64, 32
 MAX_SIGNATURE_BYTES, MAX_PEM_BYTES = 1 << 12, 1 << 16
-"""That are read of either file, to say what is wrong with it."""
+"""The most bytes read of a key or signature file."""
 DER_PREFIX = bytes.fromhex("302a300506032b6570032100")
-"""What goes before the 32 bytes of a public key in DER. Source: RFC 8410, section 4."""
+"""Prefix of the 32 bytes of a public key in DER. Source: RFC 8410, section 4."""
 MISSING = "signatures need the package cryptography: pip install 'vouch-onnx[sign]'"
 
 
 class KeyUnusable(BundleError):
-    """A file is no key that signs or checks bundles, or the library for it is missing."""
+    """A file is not a usable key, or the library for keys is missing."""
 
 
 @dataclass(frozen=True)
 class PublicKey:
-    """Who may have signed."""
+    """The public key of an accepted signer."""
 
     raw: bytes
     """32 bytes."""
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the key in DER, as `openssl pkey -pubin -in KEY -outform DER | sha256sum` gives it."""
+        """SHA-256 of the key in DER: `openssl pkey -pubin -in KEY -outform DER | sha256sum`."""
         return bytes_digest(DER_PREFIX + self.raw)
 
 
@@ -50,7 +50,7 @@ def read_public_key(path: Path) -> PublicKey:
     """The public key in a PEM file.
 
     Raises:
-        KeyUnusable: it is none, a private one, one of another kind, or cryptography is not installed.
+        KeyUnusable: it is not a public key, is of another kind, or cryptography is not installed.
     """
     content = _pem(path, "public key")
     _check_library()
@@ -59,25 +59,25 @@ def read_public_key(path: Path) -> PublicKey:
 
     if b"PRIVATE KEY-----" in content:
         raise KeyUnusable(
-            f"{path} is a private key; expected the public one, which `vouch sign --new-key` puts beside it"
+            f"{path} is a private key; expected the public key, which `vouch sign --new-key` writes beside it"
         )
     try:
         key = serialization.load_pem_public_key(content)
-    except Exception as err:  # a dozen types, for what is no PEM file, damaged or of an unknown kind
-        raise KeyUnusable(f"{path} is no public key in PEM: {_why(err)}") from err
+    except Exception as err:  # many types, for files that are not PEM, damaged or of an unknown kind
+        raise KeyUnusable(f"{path} is not a public key in PEM: {_why(err)}") from err
     if not isinstance(key, Ed25519PublicKey):
         raise KeyUnusable(f"{path} is no Ed25519 key; `vouch sign --new-key` makes one")
     return PublicKey(key.public_bytes_raw())
 
 
 def check_signature(path: Path, content: bytes, keys: Iterable[PublicKey]) -> PublicKey:
-    """Which of the keys has signed the manifest of the bundle in this folder.
+    """The key that signed the manifest of the bundle in this folder.
 
     Args:
         content: of its manifest.json, which is not parsed.
 
     Raises:
-        InvalidBundle: there is no signature, it is damaged, or none of the keys has made it for this manifest.
+        InvalidBundle: the signature is missing or damaged, or is not by one of the keys for this manifest.
         KeyUnusable: cryptography is not installed.
     """
     _check_library()
@@ -91,20 +91,20 @@ def check_signature(path: Path, content: bytes, keys: Iterable[PublicKey]) -> Pu
             return key
     names = ", ".join(key.fingerprint[:16] for key in known)
     raise InvalidBundle(
-        f"{path / SIGNATURE} does not fit: the manifest was changed after it was signed, or none of the keys that are "
-        f"accepted ({names}) has signed it"
+        f"{path / SIGNATURE} does not match: the manifest was changed after signing, or it was not signed by an "
+        f"accepted key ({names})"
     )
 
 
 def sign(path: Path, content: bytes, key: Path) -> PublicKey:
-    """Puts a signature beside the manifest of the bundle in this folder, in the place of any other; by which key.
+    """Writes a signature beside the manifest of the bundle in this folder, replacing any other; returns the key.
 
     Args:
         content: of its manifest.json.
         key: file of a private key in PEM, without a password.
 
     Raises:
-        KeyUnusable: it is none.
+        KeyUnusable: the key cannot be used.
         BundleError: the folder cannot be written.
     """
     private = _read_private_key(key)
@@ -116,10 +116,10 @@ def sign(path: Path, content: bytes, key: Path) -> PublicKey:
 
 
 def make_key(path: Path) -> tuple[PublicKey, Path]:
-    """Writes a new private key that its owner alone can read, and its public one beside it; that one, and where it is.
+    """Writes a new private key that only its owner can read, and beside it its public key; returns that and its path.
 
     Raises:
-        KeyUnusable: one of the files is there, or cannot be written, or cryptography is not installed.
+        KeyUnusable: one of the files exists or cannot be written, or cryptography is not installed.
     """
     _check_library()
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - optional
@@ -138,7 +138,7 @@ def make_key(path: Path) -> tuple[PublicKey, Path]:
         _write_new(path, pem, 0o600)
         _write_new(public, for_others, 0o644)
     except OSError as err:
-        raise KeyUnusable(f"no key is made: {err.filename}: {err.strerror}") from err
+        raise KeyUnusable(f"no key was created: {err.filename}: {err.strerror}") from err
     return PublicKey(private.public_key().public_bytes_raw()), public
 
 
@@ -146,9 +146,7 @@ def _read_signature(path: Path) -> bytes:
     try:
         found = read_file(path / SIGNATURE, MAX_SIGNATURE_BYTES)
     except FileNotFoundError as err:
-        raise InvalidBundle(
-            f"{path} has no {SIGNATURE}, and a signature is required; vouch sign puts one there"
-        ) from err
+        raise InvalidBundle(f"{path} has no {SIGNATURE}, but a signature is required; vouch sign creates one") from err
     except OSError as err:
         raise InvalidBundle(f"{path / SIGNATURE} cannot be read: {err.strerror}") from err
     if len(found) != SIGNATURE_BYTES:
@@ -163,32 +161,32 @@ def _read_private_key(path: Path) -> "Ed25519PrivateKey":
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415 - optional
 
     if b"PUBLIC KEY-----" in content:
-        raise KeyUnusable(f"{path} is a public key; signing takes the private one")
+        raise KeyUnusable(f"{path} is a public key; signing needs the private key")
     try:
         key = serialization.load_pem_private_key(content, password=None)
     except TypeError as err:
-        raise KeyUnusable(f"{path} has a password; expected a private key without one") from err
+        raise KeyUnusable(f"{path} has a password; expected a private key without a password") from err
     except Exception as err:  # as above
-        raise KeyUnusable(f"{path} is no private key in PEM: {_why(err)}") from err
+        raise KeyUnusable(f"{path} is not a private key in PEM: {_why(err)}") from err
     if not isinstance(key, Ed25519PrivateKey):
         raise KeyUnusable(f"{path} is no Ed25519 key; `vouch sign --new-key` makes one")
     return key
 
 
 def _pem(path: Path, kind: str) -> bytes:
-    """The content of a key's file; a link may lead to it, as secrets are often mounted."""
+    """The content of a key's file; it may be a link, because secrets are often mounted so."""
     try:
         return read_file(path.resolve(), MAX_PEM_BYTES)
     except OSError as err:
         raise KeyUnusable(f"the {kind} {path} cannot be read: {err.strerror}") from err
     except InvalidBundle as err:
         raise KeyUnusable(
-            f"{path} is no {kind} in PEM: it is no file, or has more than {MAX_PEM_BYTES:,} bytes"
+            f"{path} is not a {kind} in PEM: it is not a file, or has more than {MAX_PEM_BYTES:,} bytes"
         ) from err
 
 
 def _put(path: Path, signature: bytes) -> None:
-    """At once and durably. Written beside the bundle's folder, which holds nothing but its own files at any moment."""
+    """Writes atomically and durably. The temporary file is beside the bundle's folder, which never has other files."""
     descriptor, fresh = tempfile.mkstemp(prefix=".signing-", dir=path.resolve().parent)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -1,6 +1,6 @@
-"""Does what a manifest states follow from the answers that the bundle itself holds? Exactly, image by image.
+"""Checks that a manifest's statements follow exactly from the answers in the bundle, image by image.
 
-No model is run: this asks the trainer's own answers, and so has no tolerance.
+No model is run: this uses the trainer's own answers, so there is no tolerance.
 """
 
 from vouch.bundle.answers import Answers
@@ -12,7 +12,7 @@ from vouch.bundle.multi_label import MultiLabelTally
 from vouch.bundle.reliability import Calibration
 
 ROUNDING = 1e-9
-"""Of a sum over all images, which may be added up in another order."""
+"""Rounding of a sum over all images, which may be added in another order."""
 
 
 class Stated:
@@ -24,16 +24,17 @@ class Stated:
         self._calibration = CalibrationTally()
 
     def add(self, claimed: Answers) -> None:
-        """Counts the next answers."""
+        """Adds the next answers."""
         self._tally.add_answers(claimed.labels, claimed.answers)
         if not isinstance(self._tally, MultiLabelTally):
             self._calibration.add(claimed.probabilities.astype(float), claimed.right)
 
     def check(self) -> None:
-        """
+        """Checks the manifest against the count.
+
         Raises:
-            InvalidBundle: the manifest states another claim, or of a single-label model another calibration error or
-                interval of it.
+            InvalidBundle: the manifest states another claim, or for a single-label model another calibration error or
+                interval.
         """
         manifest, place = self._manifest, f"the answers in {self._manifest.validation_file}"
         counted, stated = claim_from(self._tally), manifest.claim
@@ -42,9 +43,11 @@ class Stated:
                 f"the claim is {stated.correct:,} of {stated.total:,} right, but of {place} "
                 f"{counted.correct:,} of {counted.total:,} are"
             )
-        if counted.model_copy(update={"low": stated.low, "high": stated.high}) != stated:  # older bundles' are others
+        if (
+            counted.model_copy(update={"low": stated.low, "high": stated.high}) != stated
+        ):  # older bundles have other intervals
             what = "another confusion matrix" if manifest.thresholds is None else "other counts of the labels"
-            raise InvalidBundle(f"the manifest states {what} than {place} have")
+            raise InvalidBundle(f"the manifest states {what} than {place}")
         if manifest.calibration is not None and manifest.thresholds is None:
             self._check_calibration(manifest.calibration, place)
 

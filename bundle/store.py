@@ -1,7 +1,7 @@
-"""The models folder: `<models>/<name>/<version>/`, read as whole bundles and published as whole bundles.
+"""The models folder: `<models>/<name>/<version>/`. Only complete bundles are read and published.
 
-A version is written beside its place in a hidden folder, made durable, and renamed into place: the rename is what takes
-the number, so a reader sees a whole bundle or none and two publishers never share one. No number is taken twice.
+A version is written to a hidden folder, made durable, and renamed to its number. So a reader sees a complete bundle or
+none, and two publishers never use the same number. No number is used twice.
 """
 
 import errno
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 
 class ModelsFolder:
-    """All versions of all models under one folder."""
+    """All versions of all models in one folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def names(self) -> list[str]:
-        """Models that have at least one version, sorted; with those that cannot be opened because of their name.
+        """Models with at least one version, sorted; includes models that cannot be opened because of their name.
 
         Raises:
             BundleError: the folder cannot be read.
@@ -42,14 +42,14 @@ class ModelsFolder:
         return [name for name, versions in self.contents().items() if versions != []]
 
     def _is_misnamed(self, name: str) -> bool:
-        """A folder `Pets` with a bundle in it, that whoever put it there expects to see; its name can be shown."""
+        """Whether a folder with a forbidden name such as `Pets` contains a bundle: its user expects to see it."""
         with suppress(BundleError):
             found = (self.path / name / str(version) / MANIFEST for version in self.versions(name))
             return name.isprintable() and any(os.access(manifest, os.F_OK) for manifest in found)
         return False
 
     def contents(self) -> dict[str, list[int] | None]:
-        """Each model's folder with its versions, ascending: none where it was emptied, None where it cannot be read.
+        """Each model's folder with its versions, ascending: empty if it has none, None if it cannot be read.
 
         Raises:
             BundleError: the folder itself cannot be read.
@@ -64,10 +64,10 @@ class ModelsFolder:
         try:
             return self.versions(name)
         except BundleError:
-            return None  # whoever asks for them is told why
+            return None  # opening them reports the reason
 
     def versions(self, name: str) -> list[int]:
-        """Versions of a model, ascending; none where there is no such model."""
+        """Versions of a model, ascending; empty if there is no such model."""
         folder = self.path / name
         if not folder.is_dir():
             return []
@@ -77,35 +77,35 @@ class ModelsFolder:
         """A published version.
 
         Args:
-            keys: as `open_bundle` takes them.
+            keys: as for `open_bundle`.
 
         Raises:
-            InvalidBundle: it is not there, not signed, not valid, or says it is another model or version.
+            InvalidBundle: it does not exist, is not signed or not valid, or its manifest has another name or version.
         """
         from vouch.bundle.opening import open_bundle  # noqa: PLC0415 - who lists versions loads no arrays
 
         found = open_bundle(self.path / name / str(version), keys=keys)
         if (found.manifest.name, found.manifest.version) != (name, version):
             place = self.path / found.manifest.name / str(found.manifest.version)
-            raise InvalidBundle(f"{found.path} says it is {found}, whose place is {place}")
+            raise InvalidBundle(f"{found.path} is {found} by its manifest, which belongs in {place}")
         return found
 
     def latest(self, name: str) -> "Bundle | None":
-        """The highest version of a model that can be opened; None where there is none."""
+        """The highest version of a model that can be opened, or None."""
         for version in reversed(self.versions(name)):
             with suppress(InvalidBundle):
                 return self.open(name, version)
         return None
 
     def remove_leftovers(self) -> list[Path]:
-        """Removes what publishers that are no more have left unfinished, of any model; returns what it was."""
+        """Removes unfinished folders of publishers that have ended, for all models; returns their paths."""
         left = [path for path in hidden_files(self.path, f"{STAGING}*") if remove_if_left(path, path / MANIFEST)]
         for folder in {path.parent for path in left}:
             remove_if_empty(folder)
         return left
 
     def check_writable(self, name: str) -> None:
-        """Finds out before hours of training whether a version could be published after them.
+        """Checks before hours of training whether a version can be published afterwards.
 
         Raises:
             BundleError: the name is not allowed, or the folder cannot be written.
@@ -119,18 +119,18 @@ class ModelsFolder:
         """Publishes the next version, durable when this returns.
 
         Args:
-            files: name -> content of all files but the manifest, written in this order.
-            describe: the manifest for this version number and these file entries; called when they are all written.
+            files: name -> content of all files except the manifest, written in this order.
+            describe: makes the manifest from the version number and the file entries; called when all are written.
 
         Raises:
-            BundleError: the name is not allowed, a file is too large, or it cannot be written; nothing is left behind.
+            BundleError: the name is not allowed, a file is too large, or it cannot be written; no files remain then.
         """
         with self._staging(name) as staging:
             entries = {key: write_durably(staging / key, content) for key, content in files.items()}
             return self._take_number(name, staging, lambda version: describe(version, entries))
 
     def _take_number(self, name: str, staging: Path, describe: Callable[[int], "Manifest"]) -> "Bundle":
-        """Describes the next version and puts it into its place, which nobody else has or gets."""
+        """Writes the manifest of the next version and renames its folder to a number that no other publisher gets."""
         from vouch.bundle.opening import Bundle  # noqa: PLC0415 - as above
 
         folder = self.path / name
@@ -144,7 +144,7 @@ class ModelsFolder:
                 return Bundle(folder / str(version), manifest, bytes_digest(content))
 
     def _is_taken(self, name: str, version: int, staging: Path) -> bool:
-        """Renames what is written into its place; False where another publisher was faster."""
+        """Renames the folder to its number; False if another publisher was faster."""
         folder = self.path / name
         with turn(folder):
             if next_number(folder, self.versions(name)) != version:
@@ -153,7 +153,7 @@ class ModelsFolder:
             try:
                 staging.rename(folder / str(version))
             except OSError as err:
-                if err.errno in (errno.EEXIST, errno.ENOTEMPTY):  # there are no locks here
+                if err.errno in (errno.EEXIST, errno.ENOTEMPTY):  # without locks
                     return False
                 raise
             sync_folder(folder)
@@ -161,10 +161,11 @@ class ModelsFolder:
 
     @contextmanager
     def _staging(self, name: str) -> Iterator[Path]:
-        """A hidden folder beside the versions; removed at the end unless it was renamed away."""
+        """A hidden folder beside the versions; removed at the end unless it was renamed."""
         if not re.fullmatch(NAME_PATTERN, name):
             raise BundleError(
-                f"a model's name is 1 to 63 of a-z, 0-9, '.', '_' and '-', not first a sign; got {name!r}"
+                "a model's name has 1 to 63 characters of a-z, 0-9, '.', '_' and '-', and begins with a letter or "
+                f"digit; got {name!r}"
             )
         folder = self.path / name
         with ExitStack() as locks:
@@ -176,7 +177,7 @@ class ModelsFolder:
                     f"the models folder {self.path} cannot be written: {err.strerror} ({err.filename})"
                 ) from err
             try:
-                staging.chmod(0o755)  # mkdtemp's folders are for their owner alone; the server may run as somebody else
+                staging.chmod(0o755)  # mkdtemp's folders are private to their owner; the server may run as another user
                 yield staging
             except OSError as err:
                 raise BundleError(f"{name} cannot be published in {self.path}: {err.strerror}") from err

@@ -1,4 +1,4 @@
-"""validation.npz: images that came as an array, and what is claimed of each; before format 3, their labels alone."""
+"""validation.npz: images from an array, with the claimed answers; before format 3, only with their labels."""
 
 import io
 import math
@@ -16,11 +16,11 @@ from vouch.bundle.stored_files import READ_BYTES, WRITTEN
 
 
 def write_arrays(file: BinaryIO, batches: Iterable[np.ndarray], answers: Answers, names: Sequence[str]) -> str:
-    """Writes the archive, and returns the digest of the split; the same split gives the same bytes.
+    """Writes the archive, and returns the digest of the split; equal splits give equal bytes.
 
     Args:
-        batches: of the images, in their order: uint8, shape (n, H, W) or (n, H, W, C).
-        answers: of all of them.
+        batches: of the images, in order: uint8, shape (n, H, W) or (n, H, W, C).
+        answers: to all images.
         names: of the K classes.
     """
     digest, labels = ValidationDigest(), iter(answers.labels)
@@ -48,35 +48,36 @@ def _new(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
 
 
 class StoredArrays:
-    """The archive, its headers checked. Raises ValueError where it is not such an archive, or what zipfile raises."""
+    """The archive, with its headers checked. Raises ValueError if it is not such an archive, or errors of zipfile."""
 
     def __init__(self, file: BinaryIO, image_shape: tuple[int, ...]) -> None:
         self.arrays = Npz(file, ("images.npy", ANSWERS))
         images = self.arrays.header("images")
         check_images(images, image_shape)
         if images.fortran_order:
-            raise ValueError("its images are not in row-major order, and could not be read a piece at a time")
+            raise ValueError("its images are not in row-major order, so they cannot be read in pieces")
         self._count = images.shape[0]
 
     def __len__(self) -> int:
         return self._count
 
     def answers(self) -> BinaryIO:
-        """What is claimed of the images, to be read a piece at a time."""
-        return io.BufferedReader(self.arrays.open(ANSWERS), READ_BYTES)  # type: ignore[type-var]  # it reads as a raw file
+        """The claimed answers, for reading in pieces."""
+        return io.BufferedReader(self.arrays.open(ANSWERS), READ_BYTES)  # type: ignore[type-var]  # it can be read like a raw file
 
 
 def check_images(images: Header, image_shape: tuple[int, ...], label_bytes: int = 0) -> None:
-    """
+    """Checks the header of the images.
+
     Args:
-        label_bytes: of the labels of one image, where they are an array too.
+        label_bytes: of the labels of one image, if they are an array too.
 
     Raises:
-        ValueError: it promises another array than one of validation images, or too large a one.
+        ValueError: it is not an array of validation images, or it is too large.
     """
     if images.dtype != np.uint8 or len(images.shape) != 1 + len(image_shape) or images.shape[1:] != image_shape:
-        raise ValueError(f"it holds {images.dtype} images of {images.shape[1:]}, not uint8 of {image_shape}")
+        raise ValueError(f"it contains {images.dtype} images of {images.shape[1:]}, not uint8 of {image_shape}")
     if images.shape[0] < 1:
         raise ValueError("it needs at least one image")
     if (size := math.prod(images.shape) + images.shape[0] * label_bytes) > MAX_VALIDATION_BYTES:
-        raise ValueError(f"it holds {size:,} bytes of images and labels; expected at most {MAX_VALIDATION_BYTES:,}")
+        raise ValueError(f"it contains {size:,} bytes of images and labels; expected at most {MAX_VALIDATION_BYTES:,}")

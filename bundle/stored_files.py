@@ -1,7 +1,6 @@
-"""validation.zip: image files as callers could have sent them, numbered, and what is claimed of each.
+"""validation.zip: numbered image files as callers can send them, with the claimed answers.
 
-Every member is stored as it is, so nothing inflates, and the list at the archive's end says how large each is before
-any is read.
+Members are not compressed, and the list at the archive's end shows the size of each before any is read.
 """
 
 import io
@@ -18,25 +17,25 @@ from vouch.bundle.image_parts import MAX_FILE_BYTES
 from vouch.bundle.images.kinds import ENDINGS, ending
 
 ENDS = tuple(ENDINGS.values())
-"""How the name of a file may end."""
+"""The possible suffixes of a file."""
 WRITTEN = (1980, 1, 1, 0, 0, 0)
-"""When members were written, as the archive says it: the same split gives the same bytes."""
+"""The fixed time of members, so that equal splits give equal bytes."""
 READ_BYTES = 1 << 16
 
 
 class StoredFiles:
-    """The archive, its list checked. Raises ValueError where it is not such an archive."""
+    """The archive, with its list checked. Raises ValueError if it is not such an archive."""
 
     def __init__(self, file: BinaryIO, most_images: int) -> None:
         self._file = file
         self._offsets, self._sizes, self._crcs, self._kinds = array("Q"), array("I"), array("I"), array("B")
         self.largest = 0
-        """Bytes of the largest image file."""
+        """Size of the largest image file in bytes."""
         self._answers: Member | None = None
         for member in members(file):
             self._note(member, most_images)
         if self._answers is None or not len(self):
-            raise ValueError(f"it does not hold {ANSWERS} and at least one image")
+            raise ValueError(f"it does not contain {ANSWERS} and at least one image")
 
     def __len__(self) -> int:
         return len(self._offsets)
@@ -46,7 +45,7 @@ class StoredFiles:
         return file_name(place, ENDS[self._kinds[place]])
 
     def size(self, place: int) -> int:
-        """Bytes of an image file."""
+        """Size of an image file in bytes."""
         return self._sizes[place]
 
     def read(self, place: int) -> bytes:
@@ -59,24 +58,26 @@ class StoredFiles:
         return content
 
     def answers(self) -> BinaryIO:
-        """What is claimed of the images, to be read a piece at a time."""
+        """The claimed answers, for reading in pieces."""
         assert self._answers is not None  # checked on construction
         start = content_of(self._file, self._answers)
         return io.BufferedReader(_Part(self._file, start, self._answers.size), READ_BYTES)
 
     def _note(self, member: Member, most_images: int) -> None:
         if member.method != STORED:
-            raise ValueError(f"{member.name} is compressed by method {member.method}; expected it as it is")
+            raise ValueError(f"{member.name} is compressed by method {member.method}; expected it uncompressed")
         if member.packed != member.size:
-            raise ValueError(f"{member.name} is stored, and yet has {member.packed:,} and {member.size:,} bytes")
+            raise ValueError(
+                f"{member.name} is uncompressed, but has sizes of {member.packed:,} and {member.size:,} bytes"
+            )
         if member.name == ANSWERS and self._answers is None:
             self._answers = member
             return
         kind = member.name.rpartition(".")[2]
         if len(self) >= most_images or kind not in ENDS or member.name != file_name(len(self), kind):
             raise ValueError(
-                f"it holds {member.name!r}; expected {ANSWERS} once, and at most {most_images:,} files without a gap: "
-                f"{len(self):06} comes next, and ends with {', '.join(ENDS)}"
+                f"it contains {member.name!r}; expected {ANSWERS} once, and at most {most_images:,} files without a "
+                f"gap: next {len(self):06} with the suffix {', '.join(ENDS)}"
             )
         if not 0 < member.size <= MAX_FILE_BYTES:
             raise ValueError(f"{member.name} has {member.size:,} bytes; expected 1 to {MAX_FILE_BYTES:,}")
@@ -91,12 +92,12 @@ def write_files(file: BinaryIO, encoded: Iterable[bytes], answers: Answers, name
     """Writes the archive, one image file in memory at a time, and returns the digest of the split.
 
     Args:
-        encoded: the files, without what decoding does not read.
-        answers: of all of them.
+        encoded: the files, without metadata that decoding does not read.
+        answers: to all images.
         names: of the K classes.
 
     Raises:
-        InvalidImage: a file is no PNG, JPEG or WebP picture.
+        InvalidImage: a file is not a PNG, JPEG or WebP picture.
     """
     called, digest = list[str](), ValidationDigest()
     with zipfile.ZipFile(file, "w") as archive:
@@ -116,7 +117,7 @@ def file_name(place: int, kind: str) -> str:
 
 
 class _Part(io.RawIOBase):
-    """A part of a file, read from a place of its own: others read from the same file in between."""
+    """Reads a part of a file with its own position: others read from the same file in between."""
 
     def __init__(self, file: BinaryIO, start: int, size: int) -> None:
         self._file, self._at, self._end = file, start, start + size

@@ -1,4 +1,4 @@
-"""Counting right answers: the one way in which trainer and server count, so that a claim and its recount compare."""
+"""Counts right answers in the same way for trainer and server, so that a claim and its recount are comparable."""
 
 import numpy as np
 
@@ -7,14 +7,14 @@ from vouch.bundle.confusion import Confusion, PairCounter
 
 
 class Tally:
-    """A running count of answers against labels, in as much memory as pairs of them occur."""
+    """A running count of answers and labels; memory grows only with the pairs that occur."""
 
     def __init__(self) -> None:
         self._pairs = PairCounter()
         self._correct, self._total = 0, 0
 
     def add(self, labels: np.ndarray, probabilities: np.ndarray) -> None:
-        """Counts a batch; the answer is the most probable class, the first of equals.
+        """Adds a batch; the answer is the most probable class, the first of equals.
 
         Args:
             labels: integers, shape (N,), each below K.
@@ -23,7 +23,7 @@ class Tally:
         self.add_answers(labels, probabilities.argmax(axis=1))
 
     def add_answers(self, labels: np.ndarray, answers: np.ndarray) -> None:
-        """The same of answers that are known: integers, shape (N,) both."""
+        """Adds known answers: both integers, shape (N,)."""
         self._pairs.add(labels, answers)
         self._correct += int(np.count_nonzero(labels == answers))
         self._total += len(labels)
@@ -35,5 +35,5 @@ class Tally:
 
     @property
     def confusion(self) -> Confusion:
-        """Which class was answered for which, so far."""
+        """The confusion matrix so far."""
         return self._pairs.confusion()

@@ -1,6 +1,6 @@
-"""How a model came to be, as its manifest records it: what was asked for, the recipe, where it ran, how it went.
+"""The training of a model, as recorded in its manifest: settings, recipe, machine, history.
 
-A manifest may come from anybody, so every list and every text has a bound.
+A manifest may come from anybody, so every list and every text has a limit.
 """
 
 from math import isfinite
@@ -14,7 +14,7 @@ from vouch.bundle.part import Part, Sha256
 
 MAX_EPOCHS, MAX_SETTINGS, MAX_LIBRARIES, MAX_FLAGS, MAX_NOTES = 100_000, 200, 200, 64, 100
 MAX_TEXT = 1_000_000
-"""Characters of a setting: `--classes` may name thousands."""
+"""The most characters of a setting: `--classes` may name thousands."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Text = Annotated[str, Field(max_length=1_000)]
 SettingName = Annotated[str, Field(min_length=1, max_length=64)]
@@ -26,9 +26,9 @@ Setting = (
     | Annotated[tuple[Text, ...], Field(max_length=MAX_SETTINGS)]
     | None
 )
-"""A setting's value, as a flag or a file can give it."""
+"""A setting's value from a flag or a file."""
 Column = Annotated[tuple[StrictInt | Finite | None, ...], Field(max_length=MAX_EPOCHS + 1)]
-"""A number for each epoch; None where there was none, or none that is finite."""
+"""One number per epoch; None if there was no finite number."""
 Loss = Literal["cross-entropy", "mse"]
 Pool = Literal["max", "mean"]
 Precision = Literal["float32", "bfloat16"]
@@ -38,7 +38,7 @@ _CHECKED = ConfigDict(extra="forbid")
 
 @dataclass(frozen=True, config=_CHECKED)
 class Augmentation:
-    """How far a variant may be from its image. Each variant draws its own values, evenly up to these."""
+    """The strength of augmentation. Each variant draws its own values, uniformly up to these."""
 
     rotation: Finite = 0.2
     """Radians; 0.2 is about 11 degrees."""
@@ -49,27 +49,27 @@ class Augmentation:
     bend: Finite = 0.0
     """Of half the side."""
     crop: Finite = 1.0
-    """The share of the side that a variant shows: 6/7 of 28 pixels are 24. The same for all variants, so that a batch
-    has one size; the network must take images of any size."""
+    """The share of the side that a variant shows: 6/7 of 28 pixels are 24. Equal for all variants, so that a batch has
+    one size; the network must accept images of any size."""
     zoom: Finite = 0.0
-    """A variant shows at least 1 - zoom of the sides, at a random place: up to so much closer."""
+    """A variant shows at least 1 - zoom of the sides, at a random position."""
     flip: bool = False
-    """Whether every other variant is mirrored, left and right."""
+    """Whether half of the variants are mirrored left to right."""
     colour: Finite = 0.0
     """The share by which brightness, contrast and saturation change, in standard deviations of the pixels."""
     find_flip: bool = False
-    """Whether mirroring begins only when mirrored images are answered about as well as the images, or, where `flip`
-    presumes it, not much worse. A head on a backbone learns them unless cross-validation is clearly against it."""
+    """Whether mirroring begins only when mirrored images are answered about as well as the images, or, if `flip`
+    expects it, not much worse. A head on a backbone uses them unless cross-validation is clearly worse with them."""
     find_strength: bool = False
-    """Whether variants that are answered clearly worse than their images are made nearer to them."""
+    """Whether augmentation is reduced if variants are answered clearly worse than their images."""
 
 
 @dataclass(frozen=True, config=_CHECKED)
 class Recipe:
-    """What a fit needs to know beside the data."""
+    """The settings of a fit besides the data."""
 
     epochs: int
-    """At most, unless the images turn out to be hard: fitting may end earlier."""
+    """The most epochs, unless the images turn out to be hard; fitting may end earlier."""
     batch_size: int
     learning_rate: Finite
     """The peak of the one-cycle schedule."""
@@ -79,44 +79,44 @@ class Recipe:
     weight_decay: Finite = 0.0
     label_smoothing: Finite = 0.0
     augment: Augmentation | None = None
-    """How variants of the images are made; None: the images are learned as they are."""
+    """The augmentation; None: images are not changed."""
     focus: Finite = 0.0
-    """The chance that an image which was answered easily is skipped in an epoch, for the others."""
+    """The probability that an easy image is skipped in an epoch in favour of others."""
     width: int = CNN_WIDTH
-    """Channels of a cnn's last layers, where it is of the usual depth."""
+    """Channels of the last layers of a cnn of the usual depth."""
     loss: Loss = "cross-entropy"
     balance: bool = False
-    """Whether every class counts the same, however many images it has."""
+    """Whether every class counts the same, whatever its number of images."""
     enough: Finite = 0.0
-    """Fitting is brought to its end where this share is left of what there was to learn: of the fit loss above its
-    lowest value, against that of one who knows nothing. 0: never."""
+    """Fitting ends when the fit loss above its lowest possible value falls below this share of that of a model without
+    knowledge. 0: never."""
     settled: Finite = 0.0
-    """The share of the schedule after which an epoch may be the one whose weights are kept, by its loss on tune. 1: the
-    last one is kept, whatever its loss."""
+    """After this share of the schedule, the weights of the epoch with the lowest loss on tune are kept. 1: the last
+    epoch is kept, whatever its loss."""
     passes: int = 1
-    """How often an epoch goes through the fit images: of a few images several times, as one epoch is measured."""
+    """Passes over the fit images per epoch: several for few images, because measurements are per epoch."""
     seed: int = 0
     threads: int = 1
-    """Of each process that fits. Sums are split among them, so the weights depend on it to the last bit."""
+    """Threads of each fitting process. Sums are split among them, so the weights' last bits depend on it."""
     preset: Annotated[str, Field(max_length=64)] | None = None
-    """Whose values these were before flags changed them; None: nobody has recorded it."""
+    """The preset before flags changed its values; None if not recorded."""
     model: Literal["linear", "mlp", "cnn", "backbone"] | None = None
-    """What learned; likewise."""
+    """The kind of network; None if not recorded."""
     depth: int = CNN_DEPTH
-    """How often a cnn halves the sides of the image."""
+    """How often a cnn halves the image's sides."""
     dropout: Finite = 0.0
-    """The share of a cnn's last features that a step does without."""
+    """Dropout of a cnn's last features."""
     pool: Pool = "max"
-    """What a cnn keeps of a feature: its largest value over all places, or its mean."""
+    """The pooling of a cnn's features: the largest value over all positions, or the mean."""
     precision: Precision = "float32"
-    """Of a step's products of matrices and convolutions; weights are float32 all the same."""
+    """Precision of a step's matrix products and convolutions; weights are always float32."""
     hard_epochs: int = 0
-    """For so many fitting begins again, with a deeper network and lighter variants, where the images turn out to be
-    hard; 0: whatever they turn out to be."""
+    """If the images turn out to be hard, fitting starts again for this many epochs, with a deeper network and weaker
+    augmentation; 0: never."""
 
 
 class Circumstances(Part):
-    """Where a fit ran, as far as it decides the last bits of the weights; None: nobody has recorded it."""
+    """The machine of a fit, as far as it decides the weights' last bits; None if not recorded."""
 
     processor: Text | None = None
     """Its name, such as "AMD EPYC 7763 64-Core Processor"."""
@@ -125,41 +125,41 @@ class Circumstances(Part):
     device: Annotated[str, Field(max_length=32)] | None = None
     """cpu or cuda."""
     device_name: Text | None = None
-    """The GPU's, where the device is one."""
+    """The GPU's name, if the device is a GPU."""
     threads: int | None = Field(default=None, ge=1)
-    """Of each process."""
+    """Threads of each process."""
     processes: int | None = Field(default=None, ge=1)
     torch: Text | None = None
-    """Its version."""
+    """The version of torch."""
     precision: Annotated[str, Field(max_length=32)] | None = None
-    """Of products of matrices: float32, bfloat16, or tf32 where a GPU rounds their factors."""
+    """Precision of matrix products: float32, bfloat16, or tf32 if a GPU rounds their factors."""
     deterministic: bool | None = None
-    """Whether the same bits come again under the same circumstances; on a GPU only where that was asked of torch."""
+    """Whether a repetition gives the same bits; on a GPU only if torch was set to it."""
 
 
 class History(Part):
-    """How the fit went, a column a measure and an entry an epoch; the first entry is before training."""
+    """The history of the fit: a column per measure, an entry per epoch; the first entry is before training."""
 
     fit_loss: Column = ()
-    """Mean over the epoch's images, as trained; None before training, or where it was no number."""
+    """Mean over the epoch's images, as trained; None before training, or if it was not finite."""
     fit_accuracy: Column = ()
     tune_loss: Column = ()
     tune_loss_calibrated: Column = ()
-    """At the best temperature. None, as the two beside it, where no split was set aside for tune."""
+    """At the best temperature. None, like the two next to it, without a tune split."""
     tune_accuracy: Column = ()
     """0 to 1."""
     images: Column = ()
-    """Gone through in it."""
+    """Images used in the epoch."""
     seconds: Column = ()
-    """Of its steps, without measuring."""
+    """Seconds of its steps, without measuring."""
     best: int | None = Field(default=None, ge=0)
-    """The epoch whose weights were kept: the last, or the one that tune chose."""
+    """The epoch whose weights were kept: the last, or the best on tune."""
     notes: tuple[Text, ...] = Field(default=(), max_length=MAX_NOTES)
-    """What changed on the way, such as weaker variants: a sentence each, with the epoch."""
+    """Changes during the fit, such as weaker augmentation: a sentence each, with the epoch."""
 
     @classmethod
     def of(cls, epochs: Any, best: int | None) -> "History":
-        """From one mapping an epoch, in their order; what is no finite number is recorded as None."""
+        """The history from one mapping per epoch, in order; values that are not finite become None."""
 
         def column(name: str) -> tuple[float | None, ...]:
             values = (epoch.get(name) for epoch in epochs)
@@ -171,7 +171,7 @@ class History(Part):
 
     @property
     def epochs(self) -> int | None:
-        """How many were gone through; None where nobody has recorded them."""
+        """The number of images used; None if not recorded."""
         return len(self.tune_loss) - 1 if self.tune_loss else None
 
     @model_validator(mode="after")
@@ -179,63 +179,63 @@ class History(Part):
         entries = {len(getattr(self, name)) for name in COLUMNS}
         if len(entries) > 1:
             raise ValueError(
-                f"its columns have {min(entries)} to {max(entries)} entries; expected one an epoch in each"
+                f"its columns have {min(entries)} to {max(entries)} entries; expected one per epoch in each"
             )
         if self.best is not None and self.best >= max(entries):
             raise ValueError(
-                f"epoch {self.best} is said to be the best of {max(entries)}, with the one before training"
+                f"epoch {self.best} is stated as the best of {max(entries)}, including the entry before training"
             )
         return self
 
 
 COLUMNS = tuple(name for name in History.model_fields if name not in ("best", "notes"))
 _RECORDS = ("epochs_seen", "best_epoch", "recipe_in_full", "name", "processes", "device")
-"""Entries of the settings in formats 1 and 2 that nobody has set."""
+"""Entries of the settings in formats 1 and 2 that are not user settings."""
 
 
 class SplitEntry(Part):
-    """A split that training used: how many examples, and the digest of their images and labels."""
+    """A split of the training: the number of examples, and the digest of their images and labels."""
 
     size: int = Field(ge=0)
     digest: Sha256
 
 
 class Training(Part):
-    """How the model came about: enough to repeat it."""
+    """The training of the model: enough to repeat it."""
 
     asked: dict[SettingName, Setting] = Field(max_length=MAX_SETTINGS)
-    """The settings that decide the result, by their names, as asked for: 0 epochs leave it to the recipe."""
+    """The user's settings that decide the result, by name: 0 epochs means the recipe's number."""
     recipe: Recipe | None = None
-    """What was fitted by; None in older bundles whose recipe is not one of today's."""
+    """The recipe; None in older bundles with a recipe that no longer exists."""
     backbone: BackboneFacts | None = None
-    """None: the network was fitted from scratch, or by a version that knew nothing else."""
+    """None: the network was trained from scratch, or by a version without backbones."""
     head: HeadFacts | None = None
-    """Where there is a backbone whose features were not fitted: how its head was."""
+    """For a backbone that was not fine-tuned: how its head was fitted."""
     circumstances: Circumstances = Circumstances()
     history: History = History()
     seed: int
     seconds: float = Field(ge=0)
-    """Fitting alone."""
+    """Seconds of fitting only."""
     data: Text
-    """Its name, without the folder that it lay in."""
+    """The data's name, without its folder."""
     data_digest: Sha256
-    """Over the digests of the splits."""
+    """Digest over the digests of the splits."""
     splits: dict[Literal["fit", "tune", "validation"], SplitEntry]
     libraries: dict[Text, Text] = Field(max_length=MAX_LIBRARIES)
     source_revision: Text | None
-    """Git commit of the trainer, "+" behind it where the checkout had changes; None outside a checkout."""
+    """Git commit of the trainer, followed by "+" if the checkout had changes; None outside a checkout."""
 
     @property
     def model(self) -> str | None:
-        """The kind of network; None where nobody has recorded it."""
+        """The kind of network; None if not recorded."""
         model = (self.recipe and self.recipe.model) or self.asked.get("model")
         return model if isinstance(model, str) else None
 
 
 def of_older(training: dict[str, Any]) -> dict[str, Any]:
-    """A training as formats 1 and 2 record it, its dictionary of settings divided into asked, recipe and so on.
+    """A training from formats 1 and 2, whose dictionary of settings is divided into asked, recipe and so on.
 
-    A recipe that is not one of today's is None: gaps are not filled in silence.
+    A recipe that no longer exists becomes None; missing values are not invented.
     """
     settings, others = training["settings"], {name: value for name, value in training.items() if name != "settings"}
     if not isinstance(settings, dict):

@@ -1,4 +1,4 @@
-"""A bundle on disk whose manifest is not parsed: its size, its digest, its files held open."""
+"""A bundle on disk without parsing its manifest: its size, its digest, descriptors of its files."""
 
 import os
 from collections.abc import Collection, Iterator
@@ -13,15 +13,15 @@ from vouch.bundle.plain_files import check_size, file_digest, hold
 
 
 def hold_bundle(path: Path, files: Collection[str]) -> dict[str, int]:
-    """Descriptors of the files that are read while the bundle in this folder is served: it can be served by them when
-    the folder is gone, or holds another. Whoever gets them closes them.
+    """Descriptors of the files that are read while the bundle in this folder is served: it can be served from them even
+    if the folder is removed or replaced. The caller closes them.
 
     Args:
-        files: that its manifest lists.
+        files: the files listed in its manifest.
 
     Raises:
-        InvalidBundle: a file is no plain one, or too large.
-        OSError: one cannot be opened.
+        InvalidBundle: a file is not a regular file, or too large.
+        OSError: a file cannot be opened.
     """
     held: dict[str, int] = {}
     try:
@@ -35,7 +35,7 @@ def hold_bundle(path: Path, files: Collection[str]) -> dict[str, int]:
 
 
 def check_manifest_size(path: Path) -> None:
-    """Whether this folder has a manifest that could be read, without reading it. Raises InvalidBundle."""
+    """Checks that this folder has a readable manifest, without reading it. Raises InvalidBundle."""
     with explained(path):
         check_size(path / MANIFEST, MAX_MANIFEST_BYTES)
 
@@ -48,7 +48,7 @@ def manifest_digest(path: Path) -> str:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Says what lies at a path where there is no manifest."""
+    """Raises an error that states what is at a path without a manifest."""
     try:
         yield
     except OSError as err:

@@ -1,7 +1,7 @@
-"""The validation split of a bundle, read a piece at a time: images as they are stored, and what is claimed of each.
+"""The validation split of a bundle, read in pieces: the stored images, with the claimed answers.
 
-It lies in validation.npz, where training read arrays, or in validation.zip, where it read files. Formats 1 and 2 have
-arrays alone, with labels and without answers.
+It is in validation.npz if training read arrays, or in validation.zip if it read files. Formats 1 and 2 have only
+arrays, with labels and without answers.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ from vouch.bundle.stored_arrays import StoredArrays, check_images
 from vouch.bundle.stored_files import StoredFiles
 
 PIECE_BYTES = 32 << 20
-"""Of image files in a piece, unless one alone has more."""
+"""The most bytes of image files in a piece, unless a single file has more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Validation:
     images: np.ndarray
     """uint8, shape (N, H, W) or (N, H, W, C): raw pixels, as the model takes them."""
     labels: np.ndarray
-    """int64, shape (N,): positions in the manifest's labels. Multi-label: bool, shape (N, K), which of them it has."""
+    """int64, shape (N,): positions in the manifest's labels. Multi-label: bool, shape (N, K)."""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -38,7 +38,7 @@ class Validation:
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """Some images of the split, in its order."""
+    """Some images of the split, in order."""
 
     images: np.ndarray | list[bytes]
     """Pixels, as `Validation` has them, or encoded files."""
@@ -55,23 +55,22 @@ def read_pieces(file: BinaryIO, manifest: Manifest, count: int, most_bytes: int 
     """The split in pieces, one in memory at a time.
 
     Args:
-        count: images of a piece, at most. No piece has images before and behind a multiple of it.
-        most_bytes: of a piece's image files, at most; one that alone has more is a piece.
+        count: the most images of a piece. No piece crosses a multiple of it.
+        most_bytes: the most bytes of a piece's image files; a larger file is a piece of its own.
 
     Raises:
-        InvalidBundle: when the piece that is wrong comes; at the end where all of them together are not the split that
-            the manifest names.
+        InvalidBundle: at the first wrong piece; or at the end, if all pieces together are not the manifest's split.
     """
     try:
         yield from _pieces(file, manifest, count, most_bytes)
     except InvalidBundle:
         raise
-    except Exception as err:  # numpy and zipfile raise a dozen types for broken or hostile content
+    except Exception as err:  # numpy and zipfile raise many types for broken or hostile content
         raise InvalidBundle(f"{manifest.validation_file} is not a validation split: {err}") from err
 
 
 def read_claimed(file: BinaryIO, manifest: Manifest, count: int) -> Iterator[Answers]:
-    """What is claimed of all images, in pieces; no image is read. Format 3 alone has it. Raises as `read_pieces`."""
+    """The claimed answers to all images, in pieces; reads no image. Only in format 3. Raises as `read_pieces`."""
     try:
         stored = _stored(file, manifest)
         reader = _reader(stored, manifest)
@@ -83,7 +82,7 @@ def read_claimed(file: BinaryIO, manifest: Manifest, count: int) -> Iterator[Ans
 
 
 def images_in(file: BinaryIO, manifest: Manifest) -> int:
-    """How many images the split has, by its headers alone. Raises as `read_pieces`."""
+    """The split's number of images, from only its headers. Raises as `read_pieces`."""
     try:
         if manifest.has_answers:
             return len(_stored(file, manifest))
@@ -96,7 +95,7 @@ def _stored(file: BinaryIO, manifest: Manifest) -> StoredArrays | StoredFiles:
     files = manifest.validation_file == VALIDATION_FILES
     stored = StoredFiles(file, MAX_IMAGES) if files else StoredArrays(file, manifest.input.shape)
     if len(stored) != manifest.claim.total:
-        raise ValueError(f"it holds {len(stored):,} images; the claim is about {manifest.claim.total:,}")
+        raise ValueError(f"it has {len(stored):,} images; the claim has {manifest.claim.total:,}")
     return stored
 
 
@@ -129,7 +128,7 @@ def _pieces(file: BinaryIO, manifest: Manifest, count: int, most_bytes: int) -> 
     reader.check_end()
     if digest.hexdigest() != manifest.validation_digest:
         raise InvalidBundle(
-            f"{manifest.validation_file} holds other images or labels than were judged: their digest is "
+            f"{manifest.validation_file} has other images or labels than the claim: their digest is "
             f"{digest.hexdigest()}, the manifest's validation_digest is {manifest.validation_digest}"
         )
 
@@ -162,7 +161,7 @@ def _with_labels_alone(file: BinaryIO, manifest: Manifest, count: int) -> Iterat
     expected = (images.shape[0], classes) if several else (images.shape[0],)
     if labels.dtype != kind or labels.shape != expected:
         raise ValueError(
-            f"it holds {images.shape[0]} images and {labels.dtype} labels of shape {labels.shape}; "
+            f"it contains {images.shape[0]} images and {labels.dtype} labels of shape {labels.shape}; "
             f"a {manifest.task} model needs {kind} of {expected}"
         )
     for piece in zip(arrays.read_rows("images", count), arrays.read_rows("labels", count), strict=True):
@@ -172,7 +171,7 @@ def _with_labels_alone(file: BinaryIO, manifest: Manifest, count: int) -> Iterat
 
 
 def in_memory(pieces: Iterator[Piece], decode: Callable[[bytes], np.ndarray]) -> Validation:
-    """The whole split, decoded: for small ones."""
+    """The whole split, decoded; for small ones."""
     images, labels = list[np.ndarray](), list[np.ndarray]()
     for piece in pieces:
         pixels = piece.images

@@ -1,4 +1,4 @@
-"""Serialized protobuf messages: types of fields, and numbers as they are written.
+"""Serialized protobuf messages: types of fields, and encoded numbers.
 
 https://protobuf.dev/programming-guides/encoding/
 """
@@ -11,7 +11,7 @@ Serialized = bytes | memoryview
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 """Types of a field, in the lowest three bits of its tag."""
 FIXED = {FIXED64: 8, FIXED32: 4}
-"""Types whose values have always so many bytes."""
+"""Types whose values have a fixed number of bytes."""
 
 
 class Field(NamedTuple):
@@ -26,7 +26,7 @@ class Field(NamedTuple):
 
 
 def varint(value: int) -> bytes:
-    """As protobuf writes it."""
+    """The number in protobuf's encoding."""
     written = bytearray()
     while value > 0x7F:
         written.append(value & 0x7F | 0x80)
@@ -36,7 +36,7 @@ def varint(value: int) -> bytes:
 
 
 def read_varint(message: Serialized, at: int) -> tuple[int, int]:
-    """The number there, and where it ends. Raises IndexError at the message's end, ValueError over 64 bits."""
+    """The number at this position, and its end. Raises IndexError at the message's end, ValueError over 64 bits."""
     value = shift = 0
     while True:
         byte = message[at]

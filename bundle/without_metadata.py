@@ -1,6 +1,6 @@
-"""The same picture as a file that says nothing else: no position, no names, no texts, no preview.
+"""The same picture as a file without metadata: no position, no names, no texts, no preview.
 
-Nothing is encoded anew, so that the pixels stay what they are, under whatever settings they are decoded.
+Nothing is encoded again, so the pixels are equal for all decoding settings.
 """
 
 from vouch.bundle.image_parts import image_parts
@@ -11,9 +11,9 @@ WITH_ORIENTATION = {"PNG": png.with_orientation, "JPEG": jpeg.with_orientation, 
 
 
 def without_metadata(encoded: bytes) -> bytes:
-    """What decoding reads of a PNG, JPEG or WebP file, as a file of the same kind.
+    """The parts of a PNG, JPEG or WebP file that decoding reads, as a file of the same kind.
 
-    A picture that is to be turned keeps an EXIF block with its orientation alone.
+    A rotated or mirrored picture keeps an EXIF block with only its orientation.
 
     Raises:
         InvalidImage: as `image_parts`.

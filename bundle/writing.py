@@ -1,4 +1,4 @@
-"""Writing a version: into a hidden folder beside its place, each file durable before the next."""
+"""Writes a version into a hidden folder, each file durable before the next."""
 
 import os
 import tempfile
@@ -13,25 +13,25 @@ from vouch.bundle.listed import MANIFEST, FileEntry
 from vouch.bundle.plain_files import read_digest
 
 Content = bytes | Callable[[BinaryIO], None]
-"""Of a file that is published: all of it, or what writes it into a new file, which can be seeked."""
+"""The content of a published file: its bytes, or a function that writes it into a new seekable file."""
 STAGING = ".staging-"
-"""What the name of a version begins with until it is whole."""
+"""Prefix of an unfinished version's folder."""
 
 
 def make_staging(folder: Path, locks: ExitStack) -> Path:
-    """A folder whose manifest, still empty, is there first and held: so nobody takes it for left."""
+    """A new folder with an empty, locked manifest: so no other process removes it as unfinished."""
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=folder))
             locks.enter_context(held(staging / MANIFEST))
         except FileNotFoundError:
-            continue  # another publisher gave up and took an empty folder away between two of these calls
+            continue  # another publisher removed the empty folder between two of these calls
         return staging
 
 
 def write_durably(path: Path, content: Content) -> FileEntry:
-    """Writes a new file, durable when this returns. Raises BundleError: nobody would read so large a file."""
+    """Writes a new file, durable when this returns. Raises BundleError if it would be too large to be read."""
     if isinstance(content, bytes):
         check_publishable(path, len(content))
     with path.open("w+b") as file:
@@ -48,7 +48,7 @@ def write_durably(path: Path, content: Content) -> FileEntry:
 
 
 def sync_folder(path: Path) -> None:
-    """Makes durable what is in a folder: its names."""
+    """Makes the names in a folder durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

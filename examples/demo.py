@@ -1,6 +1,6 @@
-"""The main job in one go: train, publish, serve, predict, and recount what was claimed. `make demo` runs it.
+"""The main steps in one run: train, publish, serve, predict, and recount the claim. `make demo` runs it.
 
-Every step is a command that you could type; the demo prints it before it runs it.
+The main steps are commands; the demo prints each command before running it.
 """
 
 import select
@@ -22,7 +22,7 @@ MODELS, LINEAR = Path("models"), "digits-linear"
 SHOWN = 6
 TRAIN_TIMEOUT_S, START_TIMEOUT_S, END_TIMEOUT_S = 1800.0, 60.0, 60.0
 SHADES = " .:-=+*#%@"
-"""From no ink to full ink."""
+"""From white to black."""
 
 
 def main() -> int:
@@ -31,7 +31,7 @@ def main() -> int:
     heading("1. Train a classifier on 1,797 real handwritten digits, and publish it as a bundle.")
     if train() != 0:
         return 1
-    heading("   And a linear model, whose weights can be looked at.")
+    heading("   And a linear model, whose weights can be shown as pictures.")
     if train("--model", "linear", "--name", LINEAR) != 0:
         return 1
     path = newest_bundle("digits")
@@ -39,11 +39,11 @@ def main() -> int:
     validation = bundle.read_validation()
     labels = bundle.manifest.labels
 
-    heading("2. Serve it. The server recounts the claim before it answers anybody.")
+    heading("2. Serve it. The server recounts the claim before it answers calls.")
     with serving() as address, Client(address) as client:
         wait_until_served(client, bundle.manifest.version)
 
-        heading(f"3. Send the {len(validation)} validation images, which training never saw.")
+        heading(f"3. Send the {len(validation)} validation images, which training did not use.")
         predictions = predict_in_batches(client, validation)
         show(validation, predictions, labels)
 
@@ -59,13 +59,13 @@ def main() -> int:
 
 
 def train(*more: str) -> int:
-    """`vouch train` as a command."""
+    """Runs `vouch train` as a command."""
     command = typed("train", "--data", "digits", *more, "--models", str(MODELS))
     return subprocess.run(command, check=False, timeout=TRAIN_TIMEOUT_S).returncode
 
 
 def newest_bundle(name: str) -> Path:
-    """The version of a model that was just published."""
+    """The newest version of a model."""
     return max((MODELS / name).glob("[0-9]*"), key=lambda path: int(path.name))
 
 
@@ -79,7 +79,7 @@ def serving() -> Iterator[str]:
         said = select.select([server.stdout], [], [], START_TIMEOUT_S)[0]
         line = server.stdout.readline() if said else ""
         if not line:
-            raise SystemExit("the server did not start; `vouch serve models` says why")
+            raise SystemExit("the server did not start; `vouch serve models` shows why")
         yield line.split('"address": "')[1].split('"')[0]
     finally:
         server.terminate()
@@ -87,7 +87,7 @@ def serving() -> Iterator[str]:
 
 
 def wait_until_served(client: Client, version: int) -> None:
-    """Asks until the version has vouched for itself."""
+    """Waits until the version is verified and served."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         try:
@@ -95,16 +95,16 @@ def wait_until_served(client: Client, version: int) -> None:
         except CallFailed:
             model = None
         if model is not None and model.live is not None and model.version == version:
-            output().print(f"   digits version {version} vouched for itself: {model.live.served}")
+            output().print(f"   digits version {version} is verified: {model.live.served}")
             return
         if model is not None and any(refused == version for refused, _ in model.refusals):
-            raise SystemExit(f"the server refused it: {model.refusals}")
+            raise SystemExit(f"the server refused version {version}: {model.refusals}")
         time.sleep(0.05)
     raise SystemExit(f"version {version} was not served within {START_TIMEOUT_S:g} s")
 
 
 def predict_in_batches(client: Client, validation: Validation, batch_size: int = 64) -> Predictions:
-    """All images through Predict, `batch_size` a call."""
+    """Sends all images, `batch_size` per call."""
     batches = [
         client.predict(validation.images[start : start + batch_size], "digits")
         for start in range(0, len(validation), batch_size)
@@ -114,7 +114,7 @@ def predict_in_batches(client: Client, validation: Validation, batch_size: int =
 
 
 def show(validation: Validation, predictions: Predictions, labels: Sequence[str]) -> None:
-    """A few images as ink on paper with what they were taken for: right ones first, then a mistake or two."""
+    """Prints a few images with their answers: right ones first, then up to two wrong ones."""
     truth = [labels[label] for label in validation.labels]
     right = [row for row, answer in enumerate(predictions) if answer.label == truth[row]]
     wrong = [row for row, answer in enumerate(predictions) if answer.label != truth[row]][:2]
@@ -131,33 +131,33 @@ def show(validation: Validation, predictions: Predictions, labels: Sequence[str]
 
 
 def picture(image: np.ndarray) -> list[str]:
-    """Lines of two characters a pixel."""
+    """The image as lines with two characters per pixel."""
     return ["".join(2 * SHADES[int(value) * (len(SHADES) - 1) // 255] for value in row) for row in image]
 
 
 def typed(*words: str) -> list[str]:
-    """Prints a vouch command as one would type it; returns it as one to run."""
+    """Prints a vouch command as a user types it; returns the command to run."""
     output().print(f"   $ vouch {' '.join(words)}", style="cyan", markup=False)
     return [sys.executable, "-m", "vouch", *words]
 
 
 def heading(text: str) -> None:
-    """In bold, after an empty line."""
+    """Prints a heading in bold, after an empty line."""
     output().print()
     output().print(text, style="bold")
 
 
 def print_next_steps(path: Path, seconds: float) -> None:
-    """What to try now."""
+    """Prints commands and addresses to try next."""
     heading(f"Done in {seconds:.0f} s. Next, with `. .venv/bin/activate` once:")
     for command, about in (
-        ("vouch serve models", "serve it, until Ctrl-C"),
-        ("vouch status", "in another terminal: what is served"),
+        ("vouch serve models", "serve the models, until Ctrl-C"),
+        ("vouch status", "in another terminal: show what is served"),
         ("vouch evaluate", "claim and served accuracy of the running server"),
-        ("vouch predict FILE.png", "classify images of your own"),
+        ("vouch predict FILE.png", "classify your own images"),
         (f"vouch verify {path}", "recount the bundle without a server"),
-        ("vouch train --data mnist --name mnist", "the real MNIST, 60,000 images"),
-        ("vouch train --help", "your own images, other networks, other losses"),
+        ("vouch train --data mnist --name mnist", "train on MNIST, 60,000 images"),
+        ("vouch train --help", "options for your own images, other networks, other losses"),
     ):
         output().print(f"   {command:<40}{about}", markup=False)
     heading("Open in a browser:")
@@ -171,7 +171,7 @@ def print_next_steps(path: Path, seconds: float) -> None:
 
 
 def report(bundle: Path) -> str:
-    """The address of its learning report."""
+    """The address of a bundle's learning report."""
     return (bundle / "report.html").resolve().as_uri()
 
 

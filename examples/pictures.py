@@ -1,8 +1,8 @@
-"""The pictures of README and tutorial, taken in headless Chromium: `make pictures`.
+"""Makes the pictures of README and tutorial in headless Chromium: `make pictures`.
 
-It trains the linear model on the digits in a temporary folder (seconds) and takes parts of its learning report. Then it
-serves the model, draws a 7 on the server's page, and takes that. The digits may be copied; photographs of others are
-never part of a picture here.
+It trains the linear model on the digits in a temporary folder (seconds) and takes screenshots of its learning report.
+Then it serves the model, draws a 7 on the server's page, and takes a screenshot. The digits may be copied; the pictures
+never contain other people's photographs.
 """
 
 import json
@@ -23,9 +23,9 @@ from vouch import Client
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 MAX_BYTES = 150_000
-"""Of a picture: a README is read over slow connections too."""
+"""The most bytes of a picture: a README must load fast."""
 WIDTH, HEIGHT = 1000, 800
-"""Of the window, in pixels."""
+"""Size of the window in pixels."""
 TOP: FloatRect = {"x": 0, "y": 60, "width": WIDTH, "height": HEIGHT - 60}
 """What report.png shows: the report without its upper margin."""
 PARTS = {
@@ -107,7 +107,7 @@ def write(name: str, png: bytes) -> None:
     small = BytesIO()
     picture.save(small, "PNG", optimize=True)
     if len(small.getvalue()) > MAX_BYTES:
-        raise SystemExit(f"{name} has {len(small.getvalue()):,} bytes, and a picture may have {MAX_BYTES:,}")
+        raise SystemExit(f"{name} has {len(small.getvalue()):,} bytes; the limit is {MAX_BYTES:,}")
     (PICTURES / name).write_bytes(small.getvalue())
     print(f"docs/pictures/{name}: {picture.width} x {picture.height}, {len(small.getvalue()):,} bytes")
 

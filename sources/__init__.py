@@ -1,4 +1,4 @@
-"""Labelled images from wherever they are, as arrays: digits, MNIST, IDX files, folders of images, .npz, .csv.
+"""Labelled images from any supported source, as arrays: digits, MNIST, IDX files, folders of images, .npz, .csv.
 
-Knows nothing of splits to be made, of models or of servers.
+Makes no splits, and knows neither models nor servers.
 """

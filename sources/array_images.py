@@ -1,6 +1,6 @@
-"""Images of an .npz file, in one form: uint8 of shape (N, H, W) or (N, H, W, C), however they are stored.
+"""Images of an .npz file in one form: uint8 of shape (N, H, W) or (N, H, W, C), whatever their stored form.
 
-What they are is decided by headers, before a pixel is read; then they are read piece by piece.
+The headers define the form before a pixel is read; then the pixels are read in pieces.
 """
 
 import math
@@ -19,39 +19,39 @@ from vouch.sources.storage import room_for
 from vouch.sources.wanted import Layout, Wanted
 
 CHANNELS_FIRST = (1, 3, 4)
-"""Channels that are looked for before height and width."""
+"""Numbers of channels that are recognised before height and width."""
 CHUNK_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
 class Arrangement:
-    """How one image lies in memory, and what it becomes."""
+    """The stored order of an image's values, and the image's shape."""
 
     shape: tuple[int, ...]
     """(H, W) or (H, W, C)."""
     order: Literal["grey", "nhwc", "nchw", "flat"]
 
     def of(self, block: np.ndarray) -> np.ndarray:
-        """Images, shape (N, ...), in this shape."""
+        """The images, shape (N, ...), in the new shape."""
         moved = block.transpose(0, 2, 3, 1) if self.order == "nchw" else block
         return moved.reshape(len(block), *self.shape)
 
     def in_words(self) -> list[str]:
-        """What is worth a note."""
+        """A note for the user; empty if the images need no change."""
         size = " x ".join(map(str, self.shape[:2]))
         said = {"nchw": "images: N C H W, channels first", "flat": f"images: rows of numbers, taken as {size} pixels"}
         return [said[self.order]] if self.order in said else []
 
 
 def arrangement_of(where: str, shape: tuple[int, ...], layout: Layout | None = None) -> Arrangement:
-    """How images of an array of this shape lie in it.
+    """The order of values in an array of images of this shape.
 
     Args:
-        where: what messages call the array.
-        layout: the order of its axes, where that is known.
+        where: the array's name in messages.
+        layout: the order of its axes, if known.
 
     Raises:
-        SourceError: they are no images, or their channels may be first or last.
+        SourceError: they are not images, or the channels could be first or last.
     """
     if len(shape) == 3:
         return Arrangement(shape[1:], "grey")
@@ -64,8 +64,8 @@ def arrangement_of(where: str, shape: tuple[int, ...], layout: Layout | None = N
         first = shape[1] in CHANNELS_FIRST and min(shape[2:]) >= shape[1]
         if first and last and not layout:
             raise SourceError(
-                f"{where} has the shape {shape}, of which {shape[1]} or {shape[3]} may be the channels; pass "
-                "--layout nchw where they come before height and width, or --layout nhwc"
+                f"{where} has the shape {shape}, in which {shape[1]} or {shape[3]} could be the channels; pass "
+                "--layout nchw if they come before height and width, else --layout nhwc"
             )
         if layout == "nchw" and 1 <= shape[1] <= 4:
             last, first = False, True
@@ -83,24 +83,24 @@ def arrangement_of(where: str, shape: tuple[int, ...], layout: Layout | None = N
 def read_images(
     npz: Npz, where: str, headers: Mapping[SplitName, tuple[str, Header]], wanted: Wanted
 ) -> tuple[dict[SplitName, Images], list[str]]:
-    """The images of every split, and what is worth a note.
+    """The images of every split, and notes for the user.
 
     Args:
-        where: what messages call the file.
+        where: the file's name in messages.
         headers: the name and the header of each split's array.
-        wanted: the order of axes, and the memory that may be taken.
+        wanted: the order of axes, and the memory limit.
 
     Raises:
-        SourceError: they are no images, no pixels, or more than there is room for; or their types differ.
+        SourceError: they are not images, not pixels, or too large for the memory; or their types differ.
         Exception: what `Npz` raises.
     """
     dtypes = {header.dtype for _, header in headers.values()}
     if len(dtypes) > 1:
         found = ", ".join(f"{header.dtype} in {name}" for name, header in headers.values())
-        raise SourceError(f"the images of {where} differ in type: {found}; expected one type, best uint8")
+        raise SourceError(f"the images of {where} differ in type: {found}; expected one type, preferably uint8")
     values = Values(dtypes.pop())
     if values.dtype.kind not in "buif":
-        raise SourceError(f"the images of {where} are {values.dtype}; expected numbers, best uint8 from 0 to 255")
+        raise SourceError(f"the images of {where} are {values.dtype}; expected numbers, preferably uint8 from 0 to 255")
     arranged = {
         split: arrangement_of(f"{where}: {name}", one.shape, wanted.layout) for split, (name, one) in headers.items()
     }

@@ -1,6 +1,6 @@
-"""Which arrays of a file are images, which are their labels, and of which split, by what they are called. Pure.
+"""Which arrays of a file are images or labels, and of which split, by their names. Pure.
 
-`x_train` and `y_train`, `train_images` and `train_labels`, `X` and `y`: a word for the kind and, beside it, a split's.
+`x_train` and `y_train`, `train_images` and `train_labels`, `X` and `y`: a word for the kind, perhaps one for the split.
 """
 
 import re
@@ -15,17 +15,17 @@ IMAGES = frozenset(
 )
 LABELS = frozenset(("y", "labels", "label", "targets", "target", "class", "lbl", "lbls", "gt"))
 PARTNER = {"x": "y", "y": "x", "data": "target", "target": "data", "image": "label", "label": "image"}
-"""What the other array of a pair is called, where not `images` and `labels`."""
+"""The word for the other array of a pair, if it is not `images` or `labels`."""
 WORD = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 EXPECTED = (
-    "images and labels, or those of each split, such as fit_images, fit_labels, validation_images, validation_labels; "
-    "x_train, y_train, x_test, y_test and the like are read too"
+    "images and labels, or both for each split, such as fit_images, fit_labels, validation_images, validation_labels; "
+    "x_train, y_train, x_test, y_test and similar names work too"
 )
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Arrays that belong together, by their names in the file."""
+    """The names of two arrays that belong together."""
 
     images: str
     labels: str
@@ -36,29 +36,27 @@ class Keys:
     """The arrays of a file."""
 
     pairs: dict[SplitName, Pair]
-    """One for `all`, or one a split."""
+    """One pair for `all`, or one per split."""
     splits: dict[str, SplitName]
-    """What the splits are called, where there are any."""
+    """The names of the splits, if there are any."""
     aside: tuple[str, ...]
-    """Arrays that are neither."""
+    """Ignored arrays: neither images nor labels."""
 
     def in_words(self) -> list[str]:
-        """What is worth a note: nothing of `images` and `labels` alone."""
+        """Notes for the user; none for only `images` and `labels`."""
         usual = all((pair.images[-6:], pair.labels[-6:]) == ("images", "labels") for pair in self.pairs.values())
         taken = [f"{pair.images} with {pair.labels}" for pair in self.pairs.values()]
-        return [f"arrays: {', '.join(taken)}"] * (not usual) + [f"left aside: {', '.join(self.aside)}"] * bool(
-            self.aside
-        )
+        return [f"arrays: {', '.join(taken)}"] * (not usual) + [f"ignored: {', '.join(self.aside)}"] * bool(self.aside)
 
 
 def keys_of(names: Iterable[str], where: str) -> Keys:
-    """Which of these arrays are what.
+    """The pairs of images and labels among these arrays.
 
     Args:
-        where: what messages call the file.
+        where: the file's name in messages.
 
     Raises:
-        SourceError: none is known, one has no partner, two are called alike, or images of no split are beside others.
+        SourceError: no name is known, an array has no partner, two names mean the same, or some images have no split.
     """
     found: dict[str, dict[str, list[str]]] = {}
     aside: list[str] = []
@@ -76,7 +74,7 @@ def keys_of(names: Iterable[str], where: str) -> Keys:
     pairs = {split: _pair(kinds, where) for split, kinds in found.items()}
     if "" in pairs and len(pairs) > 1:
         others = ", ".join(split for split in pairs if split)
-        raise SourceError(f"{where} has images of no split beside those of {others}; expected {EXPECTED}, not both")
+        raise SourceError(f"{where} has images without a split as well as images of {others}; expected {EXPECTED}")
     if "" in pairs:
         return Keys({"all": pairs[""]}, {}, tuple(aside))
     splits = splits_of(pairs, where)
@@ -84,7 +82,7 @@ def keys_of(names: Iterable[str], where: str) -> Keys:
 
 
 def _less_sure(found: dict[str, dict[str, list[str]]]) -> list[str]:
-    """Takes away `data` beside `images`, as scikit-learn has the same twice, and images of a test without labels."""
+    """Removes `data` beside `images` (scikit-learn stores both), and images of a test split without labels."""
     aside: list[str] = []
     for split, kinds in list(found.items()):
         images = kinds.get("images", [])
@@ -98,7 +96,7 @@ def _less_sure(found: dict[str, dict[str, list[str]]]) -> list[str]:
 
 
 def _parsed(name: str) -> tuple[str, str]:
-    """The kind, `images` or `labels`, and the split's name; the kind is empty where nothing says it."""
+    """The kind, `images` or `labels`, and the split's name; the kind is empty if the name has no word for it."""
     words = [word for one in WORD.findall(name) for word in _apart(one)]
     kinds = [word.lower() for word in words if word.lower() in IMAGES | LABELS]
     if not kinds:
@@ -126,7 +124,7 @@ def _pair(kinds: dict[str, list[str]], where: str) -> Pair:
 
 
 def _partner(name: str) -> str:
-    """What the other array of a pair would be called."""
+    """The expected name of the other array of a pair."""
     known = next(
         word for one in reversed(WORD.findall(name)) for word in _apart(one) if word.lower() in IMAGES | LABELS
     )

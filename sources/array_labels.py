@@ -1,4 +1,4 @@
-"""Labels as arrays hold them, in one form: integers or words, one an image, or bool of shape (N, K). Reads no file."""
+"""Labels from arrays in one form: one integer or word per image, or bool of shape (N, K). Reads no file."""
 
 from collections.abc import Mapping
 
@@ -12,18 +12,18 @@ Arrays = dict[SplitName, np.ndarray]
 
 
 def as_labels(where: str, arrays: Mapping[SplitName, np.ndarray], task: Task | None) -> tuple[Arrays, list[str]]:
-    """Labels as `make_source` takes them, and what is worth a note.
+    """Labels as `make_source` takes them, and notes for the user.
 
-    (N, 1) is (N,); bytes are UTF-8; floats are whole numbers; bool of shape (N,) is a class False and a class True.
-    A column for each class, with exactly one 1 in every row of all splits, is one label an image; with any number, any
-    number of labels.
+    (N, 1) becomes (N,); bytes are UTF-8; floats must be whole numbers; bool of shape (N,) gives classes False and True.
+    A column for each class means one label per image if every row of all splits has exactly one 1, else any number of
+    labels.
 
     Args:
-        where: what messages call the file.
-        task: how labels are wanted; None: as they are.
+        where: the file's name in messages.
+        task: the wanted kind of labels; None: as in the file.
 
     Raises:
-        SourceError: they are none of these.
+        SourceError: they have none of these forms.
     """
     labels = {split: _flat(array) for split, array in arrays.items()}
     words: list[str] = []
@@ -32,7 +32,7 @@ def as_labels(where: str, arrays: Mapping[SplitName, np.ndarray], task: Task | N
         if task == "multi_label" or not all((array.sum(axis=1) == 1).all() for array in columns.values()):
             return columns, words
         count = next(iter(columns.values())).shape[1]
-        words.append(f"labels: one an image, the place of the 1 among {count:,} columns")
+        words.append(f"labels: one per image, the position of the 1 among {count:,} columns")
         return {split: array.argmax(axis=1) for split, array in columns.items()}, words
     kinds = {array.dtype.kind for array in labels.values()}
     if "f" in kinds:
@@ -43,7 +43,7 @@ def as_labels(where: str, arrays: Mapping[SplitName, np.ndarray], task: Task | N
 
 
 def _flat(labels: np.ndarray) -> np.ndarray:
-    """A column, or a row, as (N,)."""
+    """A column or a row in shape (N,)."""
     return labels.reshape(-1) if labels.ndim == 2 and 1 in labels.shape and 0 not in labels.shape else labels
 
 
@@ -55,23 +55,22 @@ def _columns(where: str, labels: np.ndarray) -> np.ndarray:
     if len(others):
         raise SourceError(
             f"the labels of {where} are {labels.dtype} of shape {labels.shape} with values such as {others[0]:g}; "
-            "expected 0 and 1 in a column for each class, or shape (N,), one an image"
+            "expected a column of 0 and 1 for each class, or shape (N,), one label per image"
         )
     return np.asarray(flags)
 
 
 def _one_each(where: str, labels: np.ndarray) -> np.ndarray:
     if labels.ndim != 1:
-        return labels  # `make_source` says what is wrong with it
+        return labels  # `make_source` reports the error
     if labels.dtype.kind == "b":
         return labels.astype(np.str_)
     if labels.dtype.kind == "f":
-        wrong = labels[labels != np.rint(labels)]  # what is no number is none either
+        wrong = labels[labels != np.rint(labels)]  # also finds NaN
         if len(wrong) or np.isinf(labels).any():
             odd = wrong[0] if len(wrong) else np.inf
             raise SourceError(
-                f"the labels of {where} are {labels.dtype} with values such as {odd:g}; expected whole "
-                "numbers, or words"
+                f"the labels of {where} are {labels.dtype} with values such as {odd:g}; expected whole numbers or words"
             )
         return labels.astype(np.int64)
     if labels.dtype.kind == "S":
@@ -79,6 +78,6 @@ def _one_each(where: str, labels: np.ndarray) -> np.ndarray:
             return np.char.decode(labels, "utf-8")
         except UnicodeDecodeError as err:
             raise SourceError(
-                f"the labels of {where} are bytes that are no UTF-8 ({err.object[:20]!r}); save them as strings"
+                f"the labels of {where} are bytes that are not UTF-8 ({err.object[:20]!r}); save them as strings"
             ) from err
     return labels

@@ -1,6 +1,6 @@
-"""Images and labels as numpy arrays in one .npz file. Runs nothing that the file brings with it (no pickle).
+"""Images and labels as numpy arrays in one .npz file. Runs no code from the file (no pickle).
 
-Every array's header is looked at before anything of it is read.
+Every array's header is checked before its values are read.
 """
 
 import math
@@ -23,18 +23,18 @@ from vouch.sources.storage import available_memory
 from vouch.sources.wanted import NOTHING, Wanted
 
 MOST_INFLATED = 1_100
-"""Bytes that one byte of an archive can become, by its method: a header that promises more is not true."""
+"""The most bytes that one byte of an archive can become, by compression method; a larger header is wrong."""
 
 
 def read_npz(name: str, path: Path, task: Task | None = None, wanted: Wanted = NOTHING) -> Source:
-    """The source in an .npz file: arrays of images and of labels, or these for each split.
+    """The source in an .npz file: arrays of images and of labels, or both for each split.
 
     Args:
-        task: how labels are wanted; None: as they are.
-        wanted: the order of the images' axes, and the memory that may be taken.
+        task: the wanted kind of labels; None: as in the file.
+        wanted: the order of the images' axes, and the memory limit.
 
     Raises:
-        SourceError: not such a file, an array missing, too large or of another kind, or what `make_source` refuses.
+        SourceError: not such a file, an array is missing, too large or of another kind, or `make_source` fails.
     """
     try:
         with path.open("rb") as file:
@@ -49,7 +49,7 @@ def read_npz(name: str, path: Path, task: Task | None = None, wanted: Wanted = N
         reason, advice = str(err) or type(err).__name__, "save it with numpy.savez"
         if "Object arrays" in reason:
             reason, advice = "it holds Python objects", "save words as numpy strings, by astype(str)"
-        raise SourceError(f"{path} is not an .npz file that can be read: {reason}; {advice}") from err
+        raise SourceError(f"{path} is not a readable .npz file: {reason}; {advice}") from err
 
 
 def _opened(path: Path, file: BinaryIO) -> Npz:
@@ -75,7 +75,7 @@ def _read(name: str, path: Path, npz: Npz, task: Task | None, wanted: Wanted) ->
 
 
 def _without_names(npz: Npz) -> Keys | None:
-    """The two arrays that numpy.savez was given without names, where their axes tell them apart."""
+    """Images and labels, if numpy.savez stored two arrays without names that differ in their axes."""
     if sorted(npz.names()) != ["arr_0", "arr_1"]:
         return None
     by_axes = sorted(npz.names(), key=lambda name: len(npz.header(name).shape))
@@ -84,23 +84,23 @@ def _without_names(npz: Npz) -> Keys | None:
 
 
 def _check_size(path: Path, array: str, header: Header) -> None:
-    """Before memory is taken for it.
+    """Checks an array's size before it is read.
 
     Raises:
-        SourceError: a header promises more than the file can hold, or than there is memory.
+        SourceError: the header states more than the file can hold, or more than the available memory.
     """
     size = math.prod(header.shape) * header.dtype.itemsize
     shape = " x ".join(map(str, header.shape)) or "nothing"
     if size > MOST_INFLATED * path.stat().st_size:
         raise SourceError(
-            f"{path}: {array} promises {size:,} bytes ({shape} {header.dtype}), more than a file of "
+            f"{path}: the header of {array} states {size:,} bytes ({shape} {header.dtype}), more than a file of "
             f"{path.stat().st_size:,} bytes can hold; save it again"
         )
     whole = header.fortran_order or header.dtype.kind in "US" or len(header.shape) < 3
     if whole and size > available_memory():
         raise SourceError(
-            f"{path}: {array} takes {size / 1e9:,.1f} GB of memory ({shape} {header.dtype}) and "
-            f"{available_memory() / 1e9:,.1f} GB are left; give a part of it"
+            f"{path}: {array} takes {size / 1e9:,.1f} GB of memory ({shape} {header.dtype}), but only "
+            f"{available_memory() / 1e9:,.1f} GB are available; use a part of it"
         )
 
 
@@ -109,10 +109,10 @@ def _check_counts(
 ) -> None:
     for split, (array, header) in headers.items():
         if not header.shape or not labels[split].ndim:
-            raise SourceError(f"{path}: {array} or its labels are a single number; expected {EXPECTED}")
+            raise SourceError(f"{path}: {array} or its labels is a single number; expected {EXPECTED}")
         images, count = header.shape[0], len(labels[split])
         if images != count and 0 not in (images, count):
             raise SourceError(
                 f"{path} has {images:,} images but {count:,} labels in {array} and {keys.pairs[split].labels}; "
-                "expected one label an image"
+                "expected one label per image"
             )

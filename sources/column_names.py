@@ -1,4 +1,4 @@
-"""What people call the columns of a table of labels. Knows no file."""
+"""Usual names of columns in a table of labels. Reads no file."""
 
 import re
 
@@ -18,18 +18,18 @@ FILE = _words(
 )
 SPLIT = _words("dataset datasplit partition phase set split subset usage")
 SURELY_SPLIT = _words("datasplit partition split subset")
-"""Of these, the names that mean nothing else."""
+"""The names in `SPLIT` that have no other meaning."""
 INDEX = frozenset({"", "id", "idx", "index", "no", "nr", "row", "rowid", "unnamed0"})
-"""Of columns that number the lines; pandas calls one without a name `Unnamed: 0`."""
+"""Names of columns that number the lines; pandas names such a column `Unnamed: 0`."""
 
 
 def plain(name: str) -> str:
-    """A column's name as it is compared with these: ` File_Name ` gives `filename`."""
+    """A column's name for comparing with these: ` File_Name ` gives `filename`."""
     return re.sub(r"[\s_.:#\-\"'\ufeff]+", "", name).lower()
 
 
 def tidy(name: str) -> str:
-    """A column's name as messages show it: without blanks, quotes or a byte order mark around it."""
+    """A column's name for messages: without surrounding blanks, quotes or byte order mark."""
     return name.strip(" \t\r\n\"'\ufeff")
 
 

@@ -1,4 +1,4 @@
-"""What all images of a folder become, from what they hold and what is wanted. Reads nothing."""
+"""How all images of a folder are decoded, from their headers and what the user wants. Reads no file."""
 
 from collections.abc import Collection
 
@@ -9,13 +9,13 @@ from vouch.sources.wanted import Wanted
 
 
 def common_settings(folder: object, headers: Headers, wanted: Wanted) -> PixelSettings:
-    """What images with these headers become.
+    """How images with these headers are decoded.
 
     Args:
-        folder: what a message calls them all.
+        folder: the name of the source in messages.
 
     Raises:
-        SourceError: they differ in size and none is given.
+        SourceError: they differ in size, and no size is set.
     """
     if wanted.size is None and not headers.one_size:
         raise SourceError(f"the images in {folder} {differing_sizes(headers.sizes)}")
@@ -32,17 +32,17 @@ def common_settings(folder: object, headers: Headers, wanted: Wanted) -> PixelSe
 
 
 def differing_sizes(sizes: Collection[tuple[int, int]]) -> str:
-    """That they differ, and what can be done about it.
+    """The end of a message: the images differ in size, and what to do.
 
     Args:
-        sizes: heights and widths as they are upright, two or more.
+        sizes: two or more heights and widths of the upright pictures.
     """
     found = ", ".join(f"{height}x{width}" for height, width in sorted(sizes)[:3])
     more = ", ..." if len(sizes) > 3 else ""
-    side = sorted(map(max, sizes))[len(sizes) // 2]  # a stray one of 1 x 1 says nothing of the others
+    side = sorted(map(max, sizes))[len(sizes) // 2]  # a single image of 1 x 1 does not count
     across = any((width, height) in sizes for height, width in sizes if height != width)
-    turned = "; some are as high as others are wide: turn them, or make all of them square" if across else ""
+    turned = "; some are as high as others are wide: rotate them, or make all of them square" if across else ""
     return (
         f"differ in size ({found}{more}){turned}; pass --size HxW for all, such as --size {min(side, 224)}, and --fit "
-        "stretch, crop or pad for those of another shape"
+        "stretch, crop or pad for images of another shape"
     )

@@ -1,8 +1,8 @@
-"""Many image files at once: decoded with bundle.pixels alone, as the server does. A file of a kind that callers cannot
-send is rewritten as PNG before.
+"""Decodes many image files, by bundle.pixels as the server does. A file of a kind that callers cannot send is first
+rewritten as PNG.
 
-Small sets are decoded here, in one process: threads are no faster, because most of the work on a small image holds
-Python's lock. Once it shows that much is left to do, as many processes as there are cores take over.
+Small sets are decoded in one process: threads are not faster, because most of the work on a small image holds Python's
+lock. If much work is left, one process per core takes over.
 """
 
 import os
@@ -30,40 +30,40 @@ from vouch.sources.rewriting import as_callers_send
 from vouch.sources.storage import available_memory
 
 TIMED = 32
-"""Files after which it is looked again at how long the rest will take."""
+"""The remaining time is estimated after this many files."""
 PIECE = 64
-"""Files a piece of work for a process, at most."""
+"""The most files in one piece of work for a process."""
 PIECES_A_PROCESS = 4
-"""Under way or done and not yet taken, so that none waits for work."""
+"""Pieces of work per process that are pending or done, so that no process waits."""
 UNDER_WAY_BYTES = 64 << 20
-"""Of the pixels in all pieces together."""
+"""Limit for the pixels of all pieces together."""
 PROCESS_BYTES = 200 << 20
-"""What a process that decodes takes: Python, libraries and a photo of 12 megapixels as it was taken."""
+"""Memory of a decoding process: Python, libraries and a full photo of 12 megapixels."""
 WORTH_PROCESSES_S = 2.0
-"""Starting processes takes half a second of each core."""
+"""Starting a process takes half a second of a core."""
 
 Outcome = tuple[Content, np.ndarray, Origin] | str
-"""What an image file holds, its pixels and what they were, or why it cannot be read."""
+"""The content of an image file, with its pixels and its origin, or why it cannot be read."""
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Means:
-    """What decoding may use."""
+    """The resources that decoding may use."""
 
     worth_processes_s: float
-    """For how many seconds of work left other processes are started."""
+    """Other processes are started if at least this many seconds of work are left."""
     memory: int | None
-    """Bytes, as `storage.room_for` takes them."""
+    """Memory limit in bytes, as for `storage.room_for`."""
 
     def processes(self) -> int:
-        """As many as there are cores, if half of the memory is enough for them."""
+        """The number of processes: one per core, if half of the memory is enough for them."""
         memory = available_memory() if self.memory is None else self.memory
         return max(1, min(len(os.sched_getaffinity(0)), memory // 2 // PROCESS_BYTES))
 
 
 def read_batch(paths: Sequence[Path], settings: PixelSettings) -> list[Outcome]:
-    """What comes of each file; a piece of work for a process."""
+    """The result for each file: one piece of work for a process."""
 
     def all_of(encoded: bytes) -> tuple[Content, np.ndarray, Origin]:
         decoded = look_and_decode(encoded, settings)
@@ -73,7 +73,7 @@ def read_batch(paths: Sequence[Path], settings: PixelSettings) -> list[Outcome]:
 
 
 def outcomes(paths: Sequence[Path], settings: PixelSettings, means: Means) -> Generator[Outcome]:
-    """What comes of each file, in order: decoded here, until it shows that more processes are worth their start."""
+    """The result for each file, in order: decoded in this process until more processes are worth their start."""
     processes = means.processes()
     started = time.perf_counter()
     for row, path in enumerate(paths):
@@ -94,7 +94,7 @@ def _outcomes_of_processes(paths: Sequence[Path], settings: PixelSettings, proce
     pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=end_with_parent)
     try:
         for some in pieces:
-            with deaf_children():  # some are started here
+            with deaf_children():  # the pool starts processes here
                 waiting.append(pool.submit(read_batch, some, settings))
             if len(waiting) >= PIECES_A_PROCESS * processes:
                 taken = waiting.popleft().result()
@@ -105,10 +105,10 @@ def _outcomes_of_processes(paths: Sequence[Path], settings: PixelSettings, proce
             done += len(taken)
             yield from taken
     except BrokenProcessPool:
-        say("warning: a process that decoded images was killed; going on in one process")
+        say("warning: a process that decoded images was killed; continuing with one process")
         for path in paths[done:]:
             yield from read_batch([path], settings)
-    except BaseException:  # nobody waits for what is still being decoded, on Ctrl-C least of all
+    except BaseException:  # do not wait for images that are still being decoded
         for child in set(active_children()) - others:
             child.kill()
         raise
@@ -117,12 +117,12 @@ def _outcomes_of_processes(paths: Sequence[Path], settings: PixelSettings, proce
 
 
 def read_file(path: Path, read: Callable[[bytes], Result]) -> Result | str:
-    """What `read` makes of a file, or why it cannot be read."""
+    """The result of `read` for a file, or why it cannot be read."""
     try:
-        if not path.is_file():  # a pipe would never end
-            return "it is no plain file, or a link to nothing"
+        if not path.is_file():  # reading a pipe may never end
+            return "it is not a regular file, or is a broken link"
         if (size := path.stat().st_size) > MAX_FILE_BYTES:
-            return f"it has {size:,} bytes, more than any image that is decoded"
+            return f"it has {size:,} bytes, more than the limit for images"
         return read(as_callers_send(path.read_bytes()))
     except (InvalidImage, OSError) as err:
         return str(err)

@@ -1,8 +1,8 @@
-"""1,797 real handwritten digits of 8 x 8 pixels, which come with Vouch: nothing to download.
+"""1,797 handwritten digits of 8 x 8 pixels, included with Vouch: nothing to download.
 
 `digits.npz` holds E. Alpaydin and C. Kaynak's "Optical Recognition of Handwritten Digits" (1998), the test part, from
-the UCI Machine Learning Repository, under CC BY 4.0; ink of 0 to 16 is scaled to 0 to 255. They are the digits that
-scikit-learn's `load_digits` gives too.
+the UCI Machine Learning Repository, under CC BY 4.0; values of 0 to 16 are scaled to 0 to 255. scikit-learn's
+`load_digits` gives the same digits.
 """
 
 from pathlib import Path

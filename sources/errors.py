@@ -1,5 +1,5 @@
-"""What can be wrong with labelled images. Messages are meant for the user."""
+"""Errors of labelled images. Messages are for the user."""
 
 
 class SourceError(Exception):
-    """The images or labels are missing, broken or do not fit together."""
+    """Images or labels are missing or broken, or do not match."""

@@ -25,20 +25,20 @@ class Examples:
     """
 
     images: Images
-    """uint8, shape (N, H, W) or (N, H, W, C): pixels as they are in the file."""
+    """uint8, shape (N, H, W) or (N, H, W, C): raw pixels."""
     labels: np.ndarray
-    """int64, shape (N,): positions in the source's classes. Multi-label: bool, shape (N, K), which of them it has."""
+    """int64, shape (N,): positions in the source's classes. Multi-label: bool, shape (N, K)."""
     origins: np.ndarray | None = None
-    """Of images from files, shape (N,): what they were before they became pixels, as `origins.ORIGIN` has it."""
+    """Dtype `origins.ORIGIN`, shape (N,): facts about each image's file; None for images from arrays."""
     names: Names = field(default_factory=Names)
-    """What each is called: its file, or its place in an array."""
+    """Each image's name: its file, or its position in an array."""
     groups: np.ndarray | None = None
-    """int64, shape (N,): the number of each image's group, as in `Source.groups`. None: nobody has said any."""
+    """int64, shape (N,): each image's group, as a position in `Source.groups`. None: without groups."""
 
     def __post_init__(self) -> None:
         if len(self.images) != len(self.labels):
             raise SourceError(
-                f"{len(self.images):,} images but {len(self.labels):,} labels; expected one label an image"
+                f"{len(self.images):,} images but {len(self.labels):,} labels; expected one label per image"
             )
 
     def __len__(self) -> int:
@@ -58,24 +58,24 @@ class Examples:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Labelled images under one name."""
+    """Labelled images with a name and splits."""
 
     name: str
-    """What was asked for: `digits`, `mnist` or a path."""
+    """The user's `--data`: `digits`, `mnist` or a path."""
     classes: tuple[str, ...]
-    """Names of the classes; labels are positions in it."""
+    """Names of the classes; labels are positions in this list."""
     splits: Mapping[SplitName, Examples]
-    """Either `all` alone, where the source does not split, or some of `fit`, `tune` and `validation`."""
+    """Either only `all`, for a source without splits, or some of `fit`, `tune` and `validation`."""
     warnings: tuple[str, ...] = ()
-    """What is odd about the files, a sentence each."""
+    """Warnings about the files, a sentence each."""
     notes: tuple[str, ...] = ()
-    """How labels were taken, a sentence each."""
+    """How labels were interpreted, a sentence each."""
     headers: Headers | None = None
-    """What those of the image files tell; None: the images come from arrays."""
+    """The headers of the image files; None for images from arrays."""
     left_out: LeftOut = ALL_READ
-    """What is among the files and was not read."""
+    """Files that were not read."""
     groups: Groups | None = None
-    """What the images of each split are grouped by, where that was asked for."""
+    """The groups of images, if the user wants groups."""
 
     @property
     def task(self) -> Task:
@@ -83,13 +83,13 @@ class Source:
         return next(iter(self.splits.values())).task
 
     def with_classes(self, wanted: tuple[str, ...]) -> "Source":
-        """The same source with the images of these classes only; labels count in the order given.
+        """The source with only the images of these classes; labels are positions in the given order.
 
-        Multi-label: with these classes only, on the images that have one of them or that had none of any: an image of
-        nothing but other classes is left out, as it is with one label an image.
+        Multi-label: images keep only these labels. Images with only other labels are left out, as with one label per
+        image; images without any label are kept.
 
         Raises:
-            SourceError: a class is not in the source, or is named twice.
+            SourceError: a class is not in the source, or is given twice.
         """
         check_chosen(self.name, self.classes, wanted)
         columns = np.array([self.classes.index(name) for name in wanted])
@@ -100,7 +100,7 @@ class Source:
         return replace(self, classes=wanted, splits=chosen)
 
     def as_single_label(self) -> "Source":
-        """The same source with one label an image.
+        """The source with one label per image.
 
         Raises:
             SourceError: an image has several labels, or none.
@@ -116,16 +116,16 @@ class Source:
             has = ", ".join(self.classes[k] for k in np.flatnonzero(part.labels[row])[:5]) or "none"
             raise SourceError(
                 f"{len(others):,} of {len(part):,} images of {self.name} have several labels or none, such as "
-                f"{part.names[row]} ({has}); expected exactly one an image"
+                f"{part.names[row]} ({has}); expected exactly one label per image"
             )
         return replace(part, labels=part.labels.argmax(axis=1))
 
 
 def check_chosen(name: str, classes: tuple[str, ...], wanted: tuple[str, ...]) -> None:
-    """Whether these classes can be chosen among the source's.
+    """Checks that these classes can be chosen from the source's.
 
     Raises:
-        SourceError: one is not there, or is named twice.
+        SourceError: a class does not exist, or is given twice.
     """
     if unknown := [one for one in wanted if one not in classes]:
         known = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
@@ -133,11 +133,11 @@ def check_chosen(name: str, classes: tuple[str, ...], wanted: tuple[str, ...]) -
         hint = f"; did you mean {meant}?" if meant else ""
         raise SourceError(f"{name} has no class {', '.join(unknown)}; it has {known}{hint}")
     if len(set(wanted)) != len(wanted):
-        raise SourceError(f"a class is named twice in {','.join(wanted)}")
+        raise SourceError(f"a class is given twice in {','.join(wanted)}")
 
 
 def images_of_each(labels: np.ndarray, classes: int) -> np.ndarray:
-    """How many images each class has: int64, shape (K,).
+    """The number of images of each class: int64, shape (K,).
 
     Args:
         labels: as in `Examples`.
@@ -149,7 +149,7 @@ def images_of_each(labels: np.ndarray, classes: int) -> np.ndarray:
 
 
 def _chosen(labels: np.ndarray, columns: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows whose labels are among these columns, and the labels they have there."""
+    """The rows that have a label among these columns, or none at all, and their labels in these columns."""
     if labels.ndim == 2:
         rows = np.flatnonzero(labels[:, columns].any(axis=1) | ~labels.any(axis=1))
         return rows, labels[np.ix_(rows, columns)]

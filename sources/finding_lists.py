@@ -1,7 +1,7 @@
-"""Which tables of a folder are lists of its files: `labels.csv`, or one in each split's folder, or one for each split.
+"""Finds the tables of a folder that list its files: `labels.csv`, one in each split's folder, or one for each split.
 
-A table of another name counts where it names files of the folder and their labels; beside class folders only where
-its header calls a column as labels are called. Reads the tables, and no image.
+A table of another name counts if it names files of the folder and their labels. Beside class folders, its header must
+also have a usual name for labels. Reads the tables, but no image.
 """
 
 from collections.abc import Mapping, Sequence, Set
@@ -20,18 +20,18 @@ LIST = "labels.csv"
 STEM = "labels"
 ORDER: tuple[SplitName, ...] = ("fit", "tune", "validation")
 SAMPLE = 50
-"""Rows of a table of another name of which one must name a file."""
+"""One of the first rows of a table must name a file: this many are checked."""
 MOST_TABLES = 50
-"""Tables of a folder that are looked at."""
+"""At most this many tables of a folder are checked."""
 
 
 @dataclass(frozen=True)
 class FoundList:
-    """A list, read as a table."""
+    """A list of files, read as a table."""
 
     path: Path
     disk: FilesOnDisk
-    """The images of the folder where its paths begin."""
+    """The images of the folder that its paths start from."""
     rows: Rows
     columns: Columns
     writing: Writing
@@ -42,29 +42,29 @@ class FoundLists:
     """The lists of a folder."""
 
     lists: Mapping[SplitName, FoundList]
-    """One for `all`, or one a split; empty where there is none."""
+    """One for `all`, or one per split; empty if there is none."""
     names: Mapping[str, SplitName]
-    """The folders or tables that are splits, where each has a list."""
+    """The folders or tables that are splits, if each has a list."""
     aside: tuple[str, ...] = ()
-    """Tables beside them that are not read."""
+    """Other tables, which are ignored."""
 
 
 def find_lists(folder: Path, group: str = "") -> FoundLists:
     """The lists of a folder.
 
     Args:
-        group: what a column of groups is called, if there is one.
+        group: the name of the column of groups, if there may be one.
 
     Raises:
-        SourceError: a list at the top and in a split as well, in some splits and not in others, several that could be
-            meant, or one that does not say what its columns are.
+        SourceError: there are lists at the top and in a split, in some splits but not in others, several possible
+            lists, or the columns of one are unclear.
         OSError: the folder, or a table in it, cannot be read.
     """
     below = {path.name: path for path in sorted(folder.iterdir()) if is_split(path.name) and path.is_dir()}
     if top := _called_labels(folder):
         if twice := [name for name, path in below.items() if _called_labels(path)]:
             raise SourceError(
-                f"{folder} has a {LIST} and {twice[0]} has one too; expected one at the top or one a split"
+                f"{folder} has a {LIST} and {twice[0]} has one too; expected one at the top or one per split"
             )
         return FoundLists({"all": _read(top, FilesOnDisk(folder), group)}, {})
     in_splits = {name: found for name, path in below.items() if (found := _list_in(path, group))}
@@ -77,7 +77,7 @@ def _one_a_split(folder: Path, lists: Mapping[str, FoundList]) -> FoundLists:
         name, found = next(iter(lists.items()))
         verb = "has" if len(missing) == 1 else "have"
         raise SourceError(
-            f"{folder}: {name} has a {found.path.name} but {', '.join(missing)} {verb} none; expected one a split"
+            f"{folder}: {name} has a {found.path.name} but {', '.join(missing)} {verb} none; expected one per split"
         )
     names = {splits[split].name: split for split in ORDER if split in splits}
     return FoundLists({split: lists[name] for name, split in names.items()}, names)
@@ -114,16 +114,16 @@ def _at_the_top(folder: Path, group: str) -> FoundLists:
 def _several(folder: Path, found: Sequence[FoundList]) -> SourceError:
     names = ", ".join(one.path.name for one in found[:5])
     return SourceError(
-        f"{folder} has several tables that list its files, {names}; call the one that is meant {LIST}, or give each "
-        "split one, such as train.csv and val.csv"
+        f"{folder} has several tables that list its files, {names}; rename the right one to {LIST}, or have one for "
+        "each split, such as train.csv and val.csv"
     )
 
 
 def _tables_that_list(folder: Path, group: str) -> list[FoundList]:
-    """Of any name.
+    """The lists of any name.
 
     Raises:
-        SourceError: there is none, but one names files that lie in no class folders, and does not say their labels.
+        SourceError: there is none, but a table names files outside of class folders without their labels.
     """
     tables = _tables(folder)
     disk = FilesOnDisk(folder) if tables else None
@@ -144,14 +144,14 @@ def _tables_that_list(folder: Path, group: str) -> list[FoundList]:
         if _names_files(one) and (one.columns.surely or not surely):
             found.append(one)
     if unclear and not found and not surely:
-        raise SourceError(f"{unclear[0]}; if it holds pixels, pass its own path")
+        raise SourceError(f"{unclear[0]}; if it is a table of pixels, pass its own path")
     return found if not in_classes or any(_names_files(one, in_classes) for one in found) else []
 
 
 def _names_files(found: FoundList, among: Set[str] = frozenset()) -> bool:
     """
     Args:
-        among: files of which it must name one; none: any of the folder.
+        among: it must name one of these files; empty: any file of the folder.
     """
     rows = found.rows if among else found.rows[:SAMPLE]
     files = [row[found.columns.file] for _, row in rows if len(row) == found.columns.count]
@@ -161,7 +161,7 @@ def _names_files(found: FoundList, among: Set[str] = frozenset()) -> bool:
 
 
 def _in_class_folders(disk: FilesOnDisk) -> frozenset[str]:
-    """The images that lie in two or more folders, those of splits aside."""
+    """The images below two or more folders, not counting the folders of splits."""
     paths = {file: file.split("/") for file in disk.present}
     inner = {file: path[1:] if is_split(path[0]) else path for file, path in paths.items()}
     nested = frozenset(file for file, path in inner.items() if len(path) > 1)

@@ -1,23 +1,23 @@
-"""How a folder of images is read, as far as it is said. Loads no image library, so that settings can be read."""
+"""The user's rules for reading a folder of images. Loads no image library, so that settings load fast."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class FolderRules:
-    """What is said; the rest follows from what is there."""
+    """The user's rules; the rest follows from the folder's content."""
 
     label_from: str = ""
-    """A pattern whose group is the label in a file's name, or in its path where the pattern has a slash."""
+    """A regular expression whose group is the label in a file's name, or in its path if it has a slash."""
     splits: bool = True
-    """Whether folders named like splits are splits; where not, they are classes."""
+    """Whether folders named like splits are splits; if not, they are classes."""
     classes: tuple[str, ...] = ()
-    """The classes that are wanted; empty for all. One that is named like a split is the folder of that name."""
+    """The wanted classes; empty for all. A class named like a split is the folder of that name."""
     strict: bool = False
-    """Whether it is an error that something is left out."""
+    """Whether leaving out a file is an error."""
     groups: str = ""
-    """What images belong together: a column of the list, or a pattern that is looked for as that of `label_from`."""
+    """How images are grouped: a column of the list, or a regular expression that is searched as for `label_from`."""
 
 
 AS_IT_IS = FolderRules()
-"""Nothing is said."""
+"""No rules are set."""

@@ -1,4 +1,4 @@
-"""Folders of image files: a folder a class, or a `labels.csv` that gives each file its labels."""
+"""Folders of image files: a folder per class, or a `labels.csv` with each file's labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -30,37 +30,37 @@ from vouch.sources.whole_folder import ReadImages, read_images
 
 @dataclass(frozen=True)
 class ListedFiles:
-    """The image files of a folder with their labels, none of them read."""
+    """The image files of a folder with their labels; no image is read."""
 
     folder: Path
     files: dict[SplitName, list[tuple[Path, tuple[str, ...]]]]
-    """In the order of their names, or of the list."""
+    """In the order of names, or of the list."""
     task: Task
-    """Whether each has exactly one label, or any number of them."""
+    """Whether each image has exactly one label, or any number of labels."""
     warnings: tuple[str, ...] = ()
-    """What is odd about a list, a sentence each."""
+    """Warnings about a list, a sentence each."""
     notes: tuple[str, ...] = ()
-    """How labels and splits were taken, a sentence each."""
+    """How labels and splits were interpreted, a sentence each."""
     left_out: LeftOut = ALL_READ
-    """What is among them and is not listed."""
+    """Files that were left out."""
     groups: GroupedFiles | None = None
-    """Which of them belong together, where that was asked for."""
+    """The groups of the files, if the user wants groups."""
 
     @property
     def paths(self) -> list[Path]:
-        """Of all splits, one after the other."""
+        """The paths of all splits, one split after the other."""
         return [path for part in self.files.values() for path, _ in part]
 
 
 def list_image_folder(folder: Path, task: Task | None = None, rules: FolderRules = AS_IT_IS) -> ListedFiles:
-    """The image files in a folder, and what they are.
+    """The image files in a folder, with their labels.
 
     Args:
-        task: how the labels of a list are taken; None: as they are. Of class folders each image has one.
+        task: the wanted kind of labels of a list; None: as in the list. In class folders each image has one label.
 
     Raises:
-        SourceError: no such layout, what `read_lists` raises, labels that cannot be taken so, or something that is
-            left out though that is not allowed.
+        SourceError: unknown layout, errors of `read_lists`, labels that do not fit `task`, or a file is left out
+            although that is not allowed.
         OSError: a folder cannot be read.
     """
     listed = _list(folder, task, rules)
@@ -84,7 +84,7 @@ def _list(folder: Path, task: Task | None, rules: FolderRules) -> ListedFiles:
 
 
 def _grouped(listed: ListedFiles, groups: str, columns: Sequence[str] = ()) -> ListedFiles:
-    """With the groups that were asked for, unless a list has said them; arguments as `grouped_by_names`."""
+    """Adds the wanted groups, unless a list has them; arguments as for `grouped_by_names`."""
     if groups and listed.groups is None:
         listed = replace(listed, groups=grouped_by_names(groups, listed.folder, listed.paths, columns))
     if listed.groups:
@@ -99,15 +99,15 @@ def read_image_folder(
     exactly: PixelSettings | None = None,
     decide: Decide | None = None,
 ) -> Source:
-    """The source that these files are.
+    """The source with these files, decoded.
 
     Args:
-        wanted: what the images become, as far as it is asked for.
-        exactly: what the images become, instead of what suits them all.
-        decide: what the images become, from what is known before they are decoded, instead of what is wanted.
+        wanted: how the images are decoded, as far as the user has set it.
+        exactly: how the images are decoded, instead of a choice that suits them all.
+        decide: chooses how the images are decoded from the survey, instead of `wanted`.
 
     Raises:
-        SourceError: as `read_images` and `decide`; or files that differ in size where none is given.
+        SourceError: as `read_images` and `decide`; or files differ in size and no size is set.
     """
     files = listed.files
     classes = ordered_classes(name, (label for part in files.values() for _, labels in part for label in labels))
@@ -134,7 +134,7 @@ def read_image_folder(
 
 
 def _source_of(name: str, listed: ListedFiles, read: ReadImages) -> Source:
-    """Of the files that were read, in their order."""
+    """The labels of the files that were read, in their order."""
     files, folder = listed.files, listed.folder
     ends = np.cumsum([0, *map(len, files.values())]).tolist()
     rows = {split: slice(start, end) for split, (start, end) in zip(files, pairwise(ends), strict=True)}
@@ -167,12 +167,12 @@ def _of_lists(folder: Path, found: FoundLists, task: Task | None) -> ListedFiles
     notes = tuple(listed.notes)
     warnings, groups = tuple(listed.warnings), listed.groups
     if listed.not_one and task == "single_label":
-        raise SourceError(f"expected exactly one label for every file, but {listed.not_one}")
+        raise SourceError(f"expected exactly one label per file, but {listed.not_one}")
     if task == "multi_label" or listed.not_one:
-        reason = f"because {listed.not_one}" if listed.not_one else "as was asked for"
-        note = f"labels: an image may have any number of them, {reason}"
+        reason = f"because {listed.not_one}" if listed.not_one else "as requested"
+        note = f"labels: any number per image, {reason}"
         return ListedFiles(folder, listed.splits, "multi_label", warnings, (note, *notes), listed.left_out, groups)
     paths = [one.path for one in found.lists.values()]
     where = str(paths[0]) if len(paths) == 1 else f"each {paths[0].name}"
-    note = f"labels: one an image, as {where} has it for every file"
+    note = f"labels: one per image, as in {where}"
     return ListedFiles(folder, listed.splits, "single_label", warnings, (note, *notes), listed.left_out, groups)

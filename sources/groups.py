@@ -1,6 +1,6 @@
-"""Which images belong together because somebody says so: those of one patient, one burst or one video.
+"""Groups of images that the user defines, such as those of one patient, one burst or one video.
 
-The key of an image's group is its value in a column of the list, or what a regular expression finds in its file's name.
+The key of an image's group is its value in a column of the list, or the match of a regular expression in its name.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,15 +20,15 @@ class Groups:
     """The groups of a source."""
 
     names: tuple[str, ...]
-    """Their keys, in the order in which they were met."""
+    """The keys of the groups, in order of first occurrence."""
     how: str
-    """Where the keys are from, in words: `column patient of photos/labels.csv`."""
+    """The origin of the keys: `column patient of photos/labels.csv`."""
 
     def sentence(self, numbers: Iterable[np.ndarray | None]) -> str:
-        """How many there are, of how many images.
+        """A sentence with the number of groups and images.
 
         Args:
-            numbers: of each split, positions in `names`, shape (N,).
+            numbers: for each split, positions in `names`, shape (N,).
         """
         together = np.concatenate([one for one in numbers if one is not None])
         count = len(np.unique(together))
@@ -37,14 +37,14 @@ class Groups:
 
 @dataclass(frozen=True)
 class GroupedFiles:
-    """Files with the keys of their groups."""
+    """The keys of the files' groups."""
 
     keys: Mapping[Path, str]
     how: str
-    """As in `Groups`."""
+    """The origin of the keys, as in `Groups`."""
 
     def numbered(self, parts: Sequence[Sequence[Path]]) -> tuple[Groups, list[np.ndarray]]:
-        """The groups of the files of several splits, and for each split the numbers of its files', int64."""
+        """The groups of all splits' files, and for each split the positions of its files' groups, int64."""
         number: dict[str, int] = {}
         numbers = [
             np.array([number.setdefault(self.keys[path], len(number)) for path in part], dtype=np.int64)
@@ -54,40 +54,40 @@ class GroupedFiles:
 
 
 def grouped_by_names(pattern: str, folder: Path, paths: Sequence[Path], columns: Sequence[str] = ()) -> GroupedFiles:
-    """Groups by what is found in the names of files: by the first group of the expression that took part, else by all;
-    a file whose whole name is found so is a group of its own.
+    """Groups files by a match in their names: by the first capturing group that matches, else by the whole match. A
+    file whose whole name matches without a capturing group is a group of its own.
 
     Args:
-        pattern: looked for in a file's name, or in its path from the folder on where it has a slash itself.
-        columns: of a list, none of which is called so, for messages.
+        pattern: searched in a file's name, or if it has a slash, in the path below the folder.
+        columns: the columns of the list, for messages.
 
     Raises:
-        SourceError: it is no regular expression, it takes too long, or it finds nothing in a file's name.
+        SourceError: it is not a regular expression, takes too long, or does not match a file's name.
     """
     said = f"--groups {pattern}"
     if columns:
-        said += f": the list has no such column (it has {listed(list(columns))}); as an expression on files' names, it"
+        said += f": the list has no such column (it has {listed(list(columns))}); as an expression on file names, it"
     try:
         groups_in(pattern)
     except ValueError as err:
-        raise SourceError(f"{said} is none: {err}") from err
+        raise SourceError(f"{said} is not a regular expression: {err}") from err
     names = [path.relative_to(folder).as_posix() for path in paths]
     found = matches_in("--groups", pattern, names)
     keys = {path: key for path, name, match in zip(paths, names, found, strict=True) if (key := _key(match, name))}
     if without := [name for path, name in zip(paths, names, strict=True) if path not in keys]:
-        others = f"; '{pattern}|.*' makes each of the others a group of its own" if len(without) < len(paths) else ""
+        others = f"; '{pattern}|.*' makes each other file a separate group" if len(without) < len(paths) else ""
         raise SourceError(
-            f"{said} finds nothing in {len(without):,} of {len(paths):,} files' names ({some(without)}){others}"
+            f"{said} does not match {len(without):,} of {len(paths):,} file names ({some(without)}){others}"
         )
-    return GroupedFiles(keys, f"what '{pattern}' finds in their {'paths' if '/' in pattern else 'names'}")
+    return GroupedFiles(keys, f"the match of '{pattern}' in their {'paths' if '/' in pattern else 'names'}")
 
 
 def _key(match: Match | None, path: str) -> str:
-    """Of a file's group; empty where nothing is found.
+    """The key of a file's group; empty without a match.
 
     Args:
-        path: from the folder on. It is the key where no group took part and the whole name is found, which files in
-            other folders may have too.
+        path: below the folder. It is the key if the whole name matches without a capturing group, because files in
+            other folders may have the same name.
     """
     if match is None:
         return ""
@@ -101,13 +101,13 @@ def _key(match: Match | None, path: str) -> str:
 def check_several(name: str, grouped: GroupedFiles) -> None:
     """
     Args:
-        name: what messages call the data.
+        name: the data's name in messages.
 
     Raises:
-        SourceError: there is one group alone, so nothing could be divided.
+        SourceError: there is only one group, which cannot be split.
     """
     if len(keys := set(grouped.keys.values())) == 1:
         raise SourceError(
-            f"all {len(grouped.keys):,} images of {name} are of one group, {keys.pop()[:50]}, by {grouped.how}; "
-            "expected several, of which each is in one split"
+            f"all {len(grouped.keys):,} images of {name} are in one group, {keys.pop()[:50]}, by {grouped.how}; "
+            "expected several groups, so that each split has some"
         )

@@ -1,6 +1,6 @@
-"""What the headers of image files tell before a pixel is decoded: of a few files at first, of all at the end.
+"""What the headers of image files contain, before a pixel is decoded: at first of a few files, at the end of all.
 
-Reads nothing.
+Reads no file.
 """
 
 from collections.abc import Mapping
@@ -11,18 +11,18 @@ from vouch.bundle.pixels import Content
 
 @dataclass(frozen=True)
 class Headers:
-    """How large the pictures are as they are upright, and whether any has colour."""
+    """The sizes of the upright pictures, and whether any has colour."""
 
     sizes: Mapping[tuple[int, int], int]
-    """Height and width -> how many files have them; at least one."""
+    """(Height, width) -> the number of files; at least one entry."""
     colour: bool
-    """Whether any of them is in colour."""
+    """Whether any file is in colour."""
 
     @classmethod
     def of(cls, contents: Mapping[Content, int]) -> "Headers":
         """
         Args:
-            contents: what files hold -> how many hold it; at least one.
+            contents: header -> the number of files; at least one entry.
         """
         sizes: dict[tuple[int, int], int] = {}
         for content, count in contents.items():
@@ -31,32 +31,32 @@ class Headers:
 
     @property
     def one_size(self) -> bool:
-        """Whether all have the same."""
+        """Whether all files have the same size."""
         return len(self.sizes) == 1
 
     @property
     def median(self) -> tuple[int, int]:
-        """The middle height and the middle width: a stray large file says nothing of the others."""
+        """The median height and the median width: a single large file does not count."""
         return self._middle(0), self._middle(1)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of a middle one as an array: (H, W), or (H, W, 3) where any is in colour."""
+        """The shape of a median image as an array: (H, W), or (H, W, 3) if any file is in colour."""
         return (*self.median, 3) if self.colour else self.median
 
     def surprised_by(self, content: Content) -> bool:
-        """Whether this file is the first with another size or the first in colour, which may decide otherwise."""
+        """Whether this file is the first with another size or the first in colour, which may change the decision."""
         other_size = self.one_size and (content.height, content.width) not in self.sizes
         return other_size or (content.colour and not self.colour)
 
     def plus(self, content: Content) -> "Headers":
-        """With one file more."""
+        """The headers with one more file."""
         size = (content.height, content.width)
         return Headers({**self.sizes, size: self.sizes.get(size, 0) + 1}, self.colour or content.colour)
 
     def kept_by_crop(self, size: tuple[int, int]) -> float:
-        """The share of a middle file that is in the largest part with these proportions, 0 to 1: of half of the files
-        no more is left.
+        """The share of a median file that the largest crop with these proportions keeps, 0 to 1: for half of the files,
+        no more is kept.
 
         Args:
             size: height and width.

@@ -1,6 +1,6 @@
 """IDX files, plain or gzip: big-endian header, then unsigned bytes in row-major order. Knows no folder.
 
-A header is never believed: memory grows with what a file really holds, and a file holds exactly what its header says.
+A header is not trusted: memory grows with the real content, which must have exactly the size in the header.
 Format: http://yann.lecun.com/exdb/mnist
 """
 
@@ -24,10 +24,10 @@ CHUNK_BYTES = 1 << 20
 
 
 def read_idx(path: Path, axes: int) -> np.ndarray:
-    """The array in an IDX file. Raises as `parse`, and where the file cannot be opened.
+    """The array in an IDX file. Raises as `parse`, and if the file cannot be opened.
 
     Args:
-        axes: how many the array must have: IMAGES or LABELS.
+        axes: the expected number of axes: IMAGES or LABELS.
     """
     try:
         with path.open("rb") as file:
@@ -37,18 +37,18 @@ def read_idx(path: Path, axes: int) -> np.ndarray:
 
 
 def parse(file: BinaryIO, name: str, axes: int) -> np.ndarray:
-    """The array in an open IDX file, plain or gzip, whatever it is called.
+    """The array in an open IDX file, plain or gzip, whatever its name.
 
     Args:
-        file: can be rewound; is not closed.
-        name: what messages call it.
+        file: seekable; is not closed.
+        name: the file's name in messages.
 
     Returns:
-        uint8, with this number of axes, none of them of length 0.
+        uint8, with this number of axes, none of length 0.
 
     Raises:
-        SourceError: not an IDX file, broken gzip, other elements or axes, cut short, with surplus bytes, or larger than
-            the memory that is left.
+        SourceError: not an IDX file, broken gzip, wrong elements or axes, truncated, with surplus bytes, or larger than
+            the available memory.
     """
     compressed = file.read(2) == b"\x1f\x8b"
     file.seek(0)
@@ -60,9 +60,9 @@ def parse(file: BinaryIO, name: str, axes: int) -> np.ndarray:
     except (EOFError, zlib.error, gzip.BadGzipFile) as err:
         raise SourceError(f"{name} is a broken gzip file ({err}); copy or download it again") from err
     if len(values) != math.prod(shape):
-        found = "more follow" if len(values) > math.prod(shape) else f"only {len(values):,} are there; it is cut short"
+        found = "more follow" if len(values) > math.prod(shape) else f"only {len(values):,} follow; it is truncated"
         raise SourceError(
-            f"{name}: its header promises {math.prod(shape):,} bytes ({shape_text(shape)}), but {found}; "
+            f"{name}: its header states {math.prod(shape):,} bytes ({shape_text(shape)}), but {found}; "
             "copy or download it again"
         )
     return np.frombuffer(values, dtype=np.uint8).reshape(shape)
@@ -81,26 +81,26 @@ def _parse_header(read: bytes, name: str, axes: int) -> tuple[int, ...]:
     if read[:2] != b"\0\0" or read[2] not in TYPES:
         raise SourceError(f"{name} is not an IDX file: it begins with {read[:4].hex(' ')}; {expected}")
     if read[2] != UNSIGNED_BYTE:
-        raise SourceError(f"{name} holds elements of type {TYPES[read[2]]}; {expected} (uint8)")
+        raise SourceError(f"{name} has elements of type {TYPES[read[2]]}; {expected} (uint8)")
     if read[3] != axes:
         other = {IMAGES: "images, 3 axes", LABELS: "labels, 1 axis"}.get(read[3], f"{read[3]} axes")
-        raise SourceError(f"{name} is mislabelled: it holds an array of another kind ({other}); {expected}")
+        raise SourceError(f"{name} has the wrong content: an array of another kind ({other}); {expected}")
     if len(read) < 4 + 4 * axes:
-        raise SourceError(f"{name} is cut short: {len(read)} bytes, less than its header; copy or download it again")
+        raise SourceError(f"{name} is truncated: {len(read)} bytes, less than its header; copy or download it again")
     shape = struct.unpack(f">{axes}I", read[4:])
     if 0 in shape:
         raise SourceError(
-            f"{name} is empty: its header says {shape_text(shape)}; expected at least one example of one pixel"
+            f"{name} is empty: its header states {shape_text(shape)}; expected at least one example of one pixel"
         )
     return shape
 
 
 def _check_room(size: int, name: str, shape: tuple[int, ...]) -> None:
-    """Of what inflates, no more than there is room for; what promises more than it holds, takes no memory."""
+    """Reads the values, decompressed. Takes no more memory than the file's real content."""
     if size > (left := available_memory()):
         raise SourceError(
-            f"{name} says that it holds {size:,} bytes ({shape_text(shape)}), and {left:,} bytes of memory are left; "
-            "give a part of it"
+            f"{name} has {size:,} bytes by its header ({shape_text(shape)}), but only {left:,} bytes of memory are "
+            "available; use a part of it"
         )
 
 

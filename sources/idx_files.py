@@ -1,6 +1,6 @@
-"""Sets of IDX files: in a folder, in torchvision's folders below it, or in a .zip, which is read where it lies.
+"""Sets of IDX files: in a folder, in torchvision's folders below it, or in a .zip, which is not unpacked.
 
-A set is a pair of files, images and labels, for each split. Where several sets are, none is chosen.
+A set is a pair of files, images and labels, for each split. Several sets are an error.
 """
 
 import re
@@ -23,14 +23,14 @@ from vouch.sources.split_names import how_taken, is_split, split_in, splits_of
 
 FILE_NAME = re.compile(r"(?P<prefix>.+)-(?P<kind>images(?=.idx3)|labels(?=.idx1))[-.]idx[31]-ubyte(\.gz)?")
 PLACES = ("", "raw", "*/raw")
-"""Where below a folder: torchvision keeps `MNIST/raw`."""
+"""Subfolders that are searched: torchvision uses `MNIST/raw`."""
 MAX_DIRECTORY_BYTES = 16 << 20
-"""Of a .zip's list of members."""
+"""Limit for the list of members of a .zip."""
 
 Files = dict[str, dict[str, str]]
 """Prefix -> `images` or `labels` -> the file."""
 Read = Callable[[str, int], np.ndarray]
-"""The array in one of the files, by its number of axes."""
+"""Reads one of the files as an array with this number of axes."""
 
 
 def find_files(folder: Path) -> dict[str, dict[str, Path]]:
@@ -44,7 +44,7 @@ def find_files(folder: Path) -> dict[str, dict[str, Path]]:
 
 
 def find_sets(folder: Path) -> dict[Path, dict[str, dict[str, Path]]]:
-    """The folders that hold IDX files, this one or such as torchvision makes below it, with their files.
+    """The folders with IDX files: this one, or torchvision's folders below it, with their files.
 
     Raises:
         OSError: a folder cannot be read.
@@ -55,11 +55,11 @@ def find_sets(folder: Path) -> dict[Path, dict[str, dict[str, Path]]]:
 
 
 def read_folder(name: str, folder: Path) -> Source:
-    """The source in a folder of IDX files, one pair of images and labels a split.
+    """The source in a folder of IDX files, one pair of images and labels per split.
 
     Raises:
-        SourceError: several sets, a file that lacks its partner, is broken, or belongs to no split or to one that is
-            already there.
+        SourceError: several sets; a file without its partner, without a split, or that is broken; or two pairs for one
+            split.
         OSError: a folder cannot be read.
     """
     sets = find_sets(folder)
@@ -71,10 +71,10 @@ def read_folder(name: str, folder: Path) -> Source:
 
 
 def read_zip(name: str, path: Path) -> Source:
-    """The source in a .zip of IDX files. No file is unpacked to the disk; what macOS adds is left alone.
+    """The source in a .zip of IDX files. Nothing is written to the disk; files that macOS adds are ignored.
 
     Raises:
-        SourceError: as `read_folder`; or it is no such archive, or what it says of itself is not true.
+        SourceError: as `read_folder`; or it is not such an archive, or its headers are wrong.
     """
     try:
         with path.open("rb") as file:
@@ -93,7 +93,9 @@ def _read_archive(name: str, path: Path, archive: zipfile.ZipFile) -> Source:
     sets: dict[str, list[PurePosixPath]] = {}
     for member in members:
         if FILE_NAME.fullmatch(member.name):
-            own_folder = FILE_NAME.fullmatch(f"{member.parent.name}") is not None  # as some archives have one for each
+            own_folder = (
+                FILE_NAME.fullmatch(f"{member.parent.name}") is not None
+            )  # some archives have a folder for each file
             sets.setdefault(str(member.parent.parent if own_folder else member.parent), []).append(member)
     if not sets:
         raise _no_idx(path, members)
@@ -109,28 +111,26 @@ def _read_member(path: Path, archive: zipfile.ZipFile, member: str, axes: int) -
     info = archive.getinfo(member)
     where = f"{path}: {member}"
     if info.flag_bits & 1 or info.compress_type not in METHODS:
-        raise SourceError(
-            f"{where} is encrypted, or compressed in a way that is not read; unpack it, and pass the folder"
-        )
+        raise SourceError(f"{where} is encrypted, or its compression is not supported; unpack it, and pass the folder")
     with archive.open(info) as file:
-        return idx.parse(file, where, axes)  # type: ignore[arg-type]  # it reads and is rewound, all that is needed
+        return idx.parse(file, where, axes)  # type: ignore[arg-type]  # it can be read and rewound
 
 
 def _no_idx(path: Path, members: list[PurePosixPath]) -> SourceError:
     images = sum(is_image(member.name) for member in members)
     if images:
         return SourceError(
-            f"{path} holds {images:,} images: unpack it, and pass the folder; only a .zip of IDX is read"
+            f"{path} contains {images:,} images: unpack it, and pass the folder; only a .zip of IDX files is read"
         )
     shown = ", ".join(str(member) for member in members[:3]) or "nothing"
     return SourceError(
-        f"{path} holds no IDX files but {shown}; expected names such as train-images-idx3-ubyte: unpack it, and pass "
-        "what is in it"
+        f"{path} contains no IDX files but {shown}; expected names such as train-images-idx3-ubyte: unpack it, and "
+        "pass its content"
     )
 
 
 def _several(where: str, places: Iterable[str], advice: str) -> SourceError:
-    return SourceError(f"{where} holds several sets of IDX files ({', '.join(sorted(places)[:9])}); {advice}")
+    return SourceError(f"{where} contains several sets of IDX files ({', '.join(sorted(places)[:9])}); {advice}")
 
 
 def _by_prefix(names: Iterable[str]) -> Files:
@@ -145,17 +145,16 @@ def _by_prefix(names: Iterable[str]) -> Files:
 def _read_set(name: str, where: str, files: Files, read: Read) -> Source:
     """
     Args:
-        where: what messages call the folder.
+        where: the folder's name in messages.
     """
     called = {prefix: prefix if is_split(prefix) else split_in(prefix) for prefix in files}
     if unknown := [prefix for prefix, split in called.items() if not split]:
         raise SourceError(
-            f"{where}: {unknown[0]}-... belongs to no split; expected a name with train, val, test, t10k or the like"
+            f"{where}: {unknown[0]}-... has no split in its name; expected train, val, test, t10k or similar in it"
         )
     if twice := [prefix for prefix in called if list(called.values()).count(called[prefix]) > 1]:
         raise SourceError(
-            f"{where} has more than one pair of files for {called[twice[0]]}, {', '.join(twice[:3])}; keep those of "
-            "one set"
+            f"{where} has more than one pair of files for {called[twice[0]]}, {', '.join(twice[:3])}; keep only one set"
         )
     meaning = splits_of(called.values(), where)
     prefixes = {split: prefix for prefix, split in called.items()}
@@ -167,13 +166,11 @@ def _read_pair(where: str, prefix: str, pair: Mapping[str, str], read: Read) -> 
     for kind, axes in (("images", idx.IMAGES), ("labels", idx.LABELS)):
         if kind not in pair:
             other = next(iter(pair.values()))
-            raise SourceError(
-                f"{where} has {other} but no {prefix}-{kind}-idx{axes}-ubyte[.gz]; put it beside the other"
-            )
+            raise SourceError(f"{where} has {other} but no {prefix}-{kind}-idx{axes}-ubyte[.gz]; both files are needed")
     images, labels = read(pair["images"], idx.IMAGES), read(pair["labels"], idx.LABELS)
     if len(images) != len(labels):
         raise SourceError(
             f"{where}: {pair['images']} has {len(images):,} images but {pair['labels']} has {len(labels):,} labels; "
-            "expected one label an image: are they from one set?"
+            "expected one label per image: are they from one set?"
         )
     return images, labels

@@ -1,7 +1,7 @@
-"""Images of one shape in a file that has no name: like an array that is read where it is indexed.
+"""Images of one shape in a file without a name: like an array that is read when it is indexed.
 
-The file is read and never mapped: what was read lately is the system's to keep or to drop, and counts as nobody's
-memory. It is gone with the last that refers to it, however the process ends.
+The file is read, never mapped: the system caches recent parts, and they do not count as the process's memory. The file
+disappears with its last reference, however the process ends.
 """
 
 import math
@@ -14,21 +14,21 @@ import numpy as np
 
 
 class ImageFile:
-    """uint8, shape (N, H, W) or (N, H, W, C); a part that is chosen of it is a view of the same file."""
+    """Images in a file: uint8, shape (N, H, W) or (N, H, W, C). A selection is a view of the same file."""
 
     dtype = np.dtype(np.uint8)
 
     def __init__(self, shape: tuple[int, ...], folder: str) -> None:
-        """Room for images of this shape, with any content.
+        """Space for images of this shape, with undefined content.
 
         Args:
-            folder: where the file lies.
+            folder: the file's folder.
 
         Raises:
-            OSError, OverflowError: there is no such room.
+            OSError, OverflowError: there is not enough space.
         """
         with tempfile.TemporaryFile(dir=folder) as file:
-            os.posix_fallocate(file.fileno(), 0, math.prod(shape))  # a full disk is an error now, not when it is filled
+            os.posix_fallocate(file.fileno(), 0, math.prod(shape))  # a full disk is an error here, not during writing
             self._file = _Descriptor(os.dup(file.fileno()))
         self._positions = np.arange(shape[0])
         self.shape = shape
@@ -40,14 +40,14 @@ class ImageFile:
 
     @property
     def nbytes(self) -> int:
-        """Of all its images."""
+        """The size of all its images in bytes."""
         return math.prod(self.shape)
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, rows: int | slice | np.ndarray) -> np.ndarray:
-        """These images in memory, as numpy's indexing gives them: a new array.
+        """These images as a new array in memory, as with numpy's indexing.
 
         Args:
             rows: one position, a slice, positions, or bool of shape (N,).
@@ -57,18 +57,18 @@ class ImageFile:
         size, content = math.prod(self.shape[1:]), images.reshape(-1).data
         ends = [*(np.flatnonzero(np.diff(positions) != 1) + 1).tolist(), len(positions)]
         start = 0
-        for end in ends:  # of images that lie one after the other
+        for end in ends:  # of consecutive images
             if end > start:
                 self._file.read(content[start * size : end * size], int(positions[start]) * size)
             start = end
         return images[0] if isinstance(rows, (int, np.integer)) else images
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """One image after the other."""
+        """Yields one image after the other."""
         return (self[row] for row in range(len(self)))
 
     def __setitem__(self, rows: int | slice, images: np.ndarray) -> None:
-        """Writes one image, or some that lie one after the other."""
+        """Writes one image, or consecutive images."""
         chosen = np.atleast_1d(self._positions[rows])
         content = np.ascontiguousarray(np.broadcast_to(images, (len(chosen), *self.shape[1:])), dtype=np.uint8)
         assert (np.diff(chosen) == 1).all()
@@ -76,7 +76,7 @@ class ImageFile:
             self._file.write(content.reshape(-1).data, int(chosen[0]) * math.prod(self.shape[1:]))
 
     def those(self, rows: slice | np.ndarray) -> "ImageFile":
-        """A view of these images: nothing is read.
+        """A view of these images; reads nothing.
 
         Args:
             rows: as for indexing.

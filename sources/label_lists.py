@@ -1,7 +1,7 @@
-"""Lists of files with their labels: lines such as `birds/7.jpg,wren`, or `birds/7.jpg,blue;small`, read as labels.
+"""Lists of files with their labels: lines such as `birds/7.jpg,wren`, or `birds/7.jpg,blue;small`.
 
-Where every file has exactly one label, that is its class; where one has several or none, all may have any number. All
-that is wrong with the lists of a folder is said in one message.
+If every file has exactly one label, it is the file's class; if a file has several or none, all may have any number. One
+message reports all errors in the lists of a folder.
 """
 
 from collections import Counter
@@ -18,63 +18,61 @@ from vouch.sources.listed_files import How
 from vouch.sources.split_names import SplitName, how_taken, is_split, is_test, split_in, splits_of
 
 LINE = (
-    "FILE,LABEL or FILE,LABEL;LABEL, where FILE begins from the list's folder, and nothing behind the comma means no "
-    "label"
+    "FILE,LABEL or FILE,LABEL;LABEL, with FILE a path below the list's folder, and nothing after the comma for no label"
 )
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """What a line says."""
+    """The content of a line."""
 
     line: int
     file: str
-    """As a path from the list's folder on."""
+    """Path below the list's folder."""
     labels: tuple[str, ...]
     split: str = ""
-    """As the line calls it."""
+    """The split's name in the line."""
     group: str = ""
-    """What it belongs to, where a column says so."""
+    """The key of its group, if a column has groups."""
 
 
 @dataclass
 class LabelledFiles:
-    """The files that a folder's lists name."""
+    """The files named in a folder's lists."""
 
     splits: dict[SplitName, list[tuple[Path, tuple[str, ...]]]] = field(default_factory=dict)
-    """Split, or `all` where there are none -> files with their labels, in the order of the list."""
+    """Split, or `all` without splits -> files with their labels, in the order of the list."""
     warnings: list[str] = field(default_factory=list)
-    """Lines that repeat others, and tables and folders that were not taken for what they may be, a sentence each."""
+    """Warnings about repeated lines and about ignored tables and folders, a sentence each."""
     left_out: LeftOut = ALL_READ
-    """Images that no list names, and what is no image."""
+    """Images that no list names, and files that are not images."""
     notes: list[str] = field(default_factory=list)
-    """How splits and columns were taken, a sentence each."""
+    """How splits and columns were interpreted, a sentence each."""
     not_one: str = ""
-    """The first file that has several labels or none, in words; empty where every file has exactly one."""
+    """A phrase about the first file with several labels or none; empty if every file has exactly one."""
     groups: GroupedFiles | None = None
-    """Where a column says which files belong together."""
+    """The groups, if a column defines them."""
 
 
 @dataclass
 class _List:
-    """One list, gone through."""
+    """The result of reading one list."""
 
     entries: list[_Entry] = field(default_factory=list)
     malformed: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     by_how: Counter[How] = field(default_factory=Counter)
-    """How its files were found."""
+    """The number of files by how they were found."""
 
 
 def read_lists(folder: Path, found: FoundLists) -> LabelledFiles:
-    """The files that these lists name, all of which are there.
+    """The files named in these lists; all exist.
 
     Args:
-        folder: where the names of what is left out begin.
+        folder: names of left-out files are relative to it.
 
     Raises:
-        SourceError: lines that cannot be understood, files that are missing, or no line at all: all of them in one
-            message.
+        SourceError: malformed lines, missing files, or no line at all; one message reports all errors.
     """
     listed = LabelledFiles()
     wrong: list[str] = []
@@ -112,7 +110,7 @@ def read_lists(folder: Path, found: FoundLists) -> LabelledFiles:
 def _go_through(one: FoundList, splits: bool) -> _List:
     """
     Args:
-        splits: whether each line says its split.
+        splits: whether each line contains its split.
     """
     result = _List()
     labels_in = label_parser(one.columns)
@@ -125,9 +123,9 @@ def _go_through(one: FoundList, splits: bool) -> _List:
             split = _split_of(row, one) if splits else ""
             file, how = one.disk.find(name, split or split_in(one.path.stem))
             if how == "outside":
-                raise ValueError(f"{name.strip()[:99]!r} is no path from the list's folder on")
+                raise ValueError(f"{name.strip()[:99]!r} is not a path below the list's folder")
             if how == "ambiguous":
-                raise ValueError(f"{name.strip()[:99]!r} may be {file}; write the path")
+                raise ValueError(f"{name.strip()[:99]!r} could be {file}; write the path")
             group = group_of(one.columns, row)
             if place.setdefault(file, (split, group)) != (split, group):
                 raise ValueError(f"{file} is in {_both(place[file], (split, group))}")
@@ -142,13 +140,13 @@ def _go_through(one: FoundList, splits: bool) -> _List:
 
 
 def _is_test_list(found: FoundLists, split: SplitName) -> bool:
-    """Whether a list is that of a test split beside one that is trained on."""
+    """Whether a list is of a test split, and another list is of a split that is trained on."""
     names = (name for name, meant in found.names.items() if meant == split)
     return "fit" in found.lists and any(is_test(split_in(Path(name).stem)) for name in names)
 
 
 def _without_unlabelled(entries: list[_Entry], test: bool) -> tuple[list[_Entry], list[_Entry]]:
-    """The entries, and apart from them those of a test split without a label, beside a split that has some.
+    """The entries with labels, and the entries of a test split without labels, if another split has labels.
 
     Args:
         test: whether all are of a test split.
@@ -167,48 +165,48 @@ def _from(folder: Path, one: FoundList, file: str) -> str:
 def _split_of(row: list[str], one: FoundList) -> str:
     split = row[one.columns.split or 0].strip()
     if not is_split(split):
-        raise ValueError(f"{split[:30]!r} in column {one.columns.split_name} names no split")
+        raise ValueError(f"{split[:30]!r} in column {one.columns.split_name} is not a split")
     return split
 
 
 def _both(first: tuple[str, str], second: tuple[str, str]) -> str:
-    """What differs between two splits with their groups: `train and in val`."""
+    """The difference between two splits with their groups: `train and in val`."""
     before, after = next(pair for pair in zip(first, second, strict=True) if pair[0] != pair[1])
     return f"{before} and in {after}"
 
 
 def _column_of_groups(found: FoundLists) -> str:
-    """In words, which column says what belongs together.
+    """The column that defines the groups, in words.
 
     Raises:
-        SourceError: a list has it, and another has none.
+        SourceError: only some lists have it.
     """
     lists = list(found.lists.values())
     columns = {one.path: one.columns for one in lists}
     has = [path for path, one in columns.items() if one.group is not None]
     column = columns[has[0]].names[columns[has[0]].group or 0]
     if without := [str(path) for path in columns if path not in has]:
-        raise SourceError(f"{has[0]} has a column {column} and {without[0]} has none; expected it in every list")
+        raise SourceError(f"{has[0]} has a column {column}, but {without[0]} has none; expected it in every list")
     return f"column {column} of {has[0] if len(has) == 1 else f'each {has[0].name}'}"
 
 
 def _complaints(one: FoundList, found: _List) -> list[str]:
-    """What is wrong with a list, a sentence each."""
+    """The errors in a list, a sentence each."""
     complaints: list[str] = []
     if found.malformed:
         plain = one.columns.count == 2 and one.writing.separator == ","
-        expected = LINE if plain else f"of {one.columns.count} values, a file's path and its labels among them"
+        expected = LINE if plain else f"{one.columns.count} values with a file's path and its labels"
         shown = "; ".join(found.malformed[:3]) + ("; ..." if len(found.malformed) > 3 else "")
         lines = f"{_count(found.malformed, 'line')} of {one.path} {_verb(found.malformed)} not"
         more = not one.columns.names and any(len(row) > 2 for _, row in one.rows)
-        advice = "; more columns take a header that names them" if more else ""
+        advice = "; for more columns, add a header that names them" if more else ""
         complaints.append(f"{lines} {expected} ({shown}){advice}")
     elif not found.entries:
-        complaints.append(f"{one.path} lists no file; expected lines of {LINE}")
+        complaints.append(f"{one.path} lists no files; expected lines of {LINE}")
     if missing := list(dict.fromkeys(found.missing)):
         files = len({entry.file for entry in found.entries})
         like = next(((file, near) for file in missing[:99] if (near := one.disk.like(file))), None)
-        hint = f"; {like[0]} is called {like[1]} there: write it the same, in case and ending" if like else ""
+        hint = f"; {like[0]} exists as {like[1]}: write it with the same case and suffix" if like else ""
         complaints.append(
             f"{len(missing):,} of the {files:,} files in {one.path} {_verb(missing)} missing ({_some(missing)}){hint}"
         )
@@ -216,15 +214,15 @@ def _complaints(one: FoundList, found: _List) -> list[str]:
 
 
 def _how_read(one: FoundList, found: _List) -> list[str]:
-    """How a list was taken, where that is not as any list is."""
+    """How a list was interpreted, if it is unusual."""
     words = one.writing.in_words() + one.columns.in_words()
     if found.by_how["name"]:
-        words.append(f"{found.by_how['name']:,} files found by less than their path")
+        words.append(f"{found.by_how['name']:,} files found by only a part of their path")
     return [f"{one.path}: {'; '.join(words)}"] if words else []
 
 
 def _left_out(top: Path, found: FoundLists, used: Mapping[Path, set[str]]) -> LeftOut:
-    """Images that no list names, and what else lies in the folders, the lists themselves aside."""
+    """Images that no list names, and other files in the folders, without the lists themselves."""
     left_out = ALL_READ
     tables = {one.path for one in found.lists.values()} | {top / name for name in found.aside}
     for folder, files in used.items():
@@ -240,11 +238,11 @@ def _left_out(top: Path, found: FoundLists, used: Mapping[Path, set[str]]) -> Le
 
 
 def _not_taken(found: FoundLists) -> list[str]:
-    """Tables and folders that were not taken for what they may be, a sentence each."""
+    """Warnings about ignored tables and folders, a sentence each."""
     sentences: list[str] = []
     if found.aside:
         verb = "list" if len(found.aside) > 1 else "lists"
-        sentences.append(f"left aside {', '.join(found.aside)}, which {verb} files too")
+        sentences.append(f"ignored {', '.join(found.aside)}, which {verb} files too")
     whole = found.lists.get("all")
     if whole is not None and whole.columns.split is None:
         sentences += _of_folders_named_like_splits(whole.disk.folder)
@@ -252,7 +250,7 @@ def _not_taken(found: FoundLists) -> list[str]:
 
 
 def _joined(path: Path, entries: list[_Entry]) -> tuple[dict[str, tuple[str, ...]], list[str], str]:
-    """Each file with all its labels; files of lines that say nothing new; and as `LabelledFiles.not_one`."""
+    """Each file with all its labels; files of lines that repeat earlier ones; and text for `LabelledFiles.not_one`."""
     labels_of: dict[str, tuple[str, ...]] = {}
     repeats: list[str] = []
     not_one = ""
@@ -275,7 +273,7 @@ def _of_folders_named_like_splits(folder: Path) -> list[str]:
     names = sorted(path.name for path in folder.iterdir() if path.is_dir() and is_split(path.name))
     if not names:
         return []
-    return [f"{', '.join(names)} in {folder} are not taken for splits: put a {LIST} into each of them for that"]
+    return [f"{', '.join(names)} in {folder} are not used as splits: for that, put a {LIST} into each of them"]
 
 
 def _count(what: Sequence[str], noun: str) -> str:

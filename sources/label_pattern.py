@@ -1,4 +1,4 @@
-"""Labels from the names of files, by a regular expression: `cat.0.png` with `^([a-z]+)` gives cat."""
+"""Labels from file names, by a regular expression: `cat.0.png` with `^([a-z]+)` gives cat."""
 
 import re
 from collections import Counter
@@ -7,33 +7,34 @@ from collections.abc import Sequence
 from vouch.sources.name_pattern import MATCHING_S, groups_in, matches_in
 
 USUAL = (r"^(\D+?)[ ._(-]*\d", r"^([^._-]+)[._-]", r"[._-](\D+)\.\w+$")
-"""Expressions that are tried on a flat folder: cat.0.png and Maine_Coon_12.jpg, 7_0001.png, 0001-cat.png."""
+"""Expressions that are tried for a flat folder: cat.0.png and Maine_Coon_12.jpg, 7_0001.png, 0001-cat.png."""
 
 
 def check_pattern(pattern: str) -> None:
-    """
+    """Checks an expression.
+
     Raises:
-        ValueError: it is no regular expression, or not of one group.
+        ValueError: it is not a regular expression with one group.
     """
     if groups_in(pattern) != 1:
-        raise ValueError(r"expected a regular expression with one group, which is the label, such as ^([a-z]+)\.")
+        raise ValueError(r"expected a regular expression with one group, the label, such as ^([a-z]+)\.")
 
 
 def labels_in(pattern: str, paths: Sequence[str], seconds: float = MATCHING_S) -> list[str | None]:
-    """The label in each path, None where there is none.
+    """The label in each path, or None.
 
     Args:
-        pattern: of one group; otherwise arguments and errors are those of `matches_in`.
+        pattern: has one group. The other arguments and the errors are those of `matches_in`.
     """
     found = matches_in("--label-from", pattern, paths, seconds)
     return [one[1].strip() or None if one and one[1] else None for one in found]
 
 
 def suggestion(names: Sequence[str]) -> str:
-    """In words, an expression that finds labels in such names and what they are; empty where none does.
+    """A hint with an expression that finds labels in these names; empty if no usual one does.
 
     Args:
-        names: of files in one folder.
+        names: of the files in one folder.
     """
     for pattern in USUAL:
         found = [match[1] if (match := re.search(pattern, name)) else "" for name in names]

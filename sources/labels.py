@@ -1,6 +1,6 @@
-"""From images with labels as a file has them to a source: named classes, and labels by their places among them.
+"""Makes a source from images with raw labels: named classes, and labels as positions among them.
 
-What must hold for every source is checked here, once. Knows no file format.
+Checks here, once, what must be true for every source. Knows no file format.
 """
 
 import re
@@ -25,16 +25,16 @@ def make_source(
     parts: Mapping[SplitName, tuple[Images, np.ndarray]],
     names: Mapping[SplitName, Names] | None = None,
 ) -> Source:
-    """The source of these images and labels; its classes are the labels of all splits together.
+    """A source with these images and labels; its classes are the labels of all splits together.
 
     Args:
         parts: split -> images, uint8 of shape (N, H, W) or (N, H, W, C), and labels, integers or strings of shape (N,),
             or bool of shape (N, K): which of K classes, then called 0, 1, 2 ..., an image has.
-        names: what the images are called; None: by their place in the split.
+        names: the images' names; None: their positions in the split.
 
     Raises:
-        SourceError: a split is empty, its images and labels differ in number, images differ in shape between splits,
-            labels in their form, a label is negative, or `ordered_classes` refuses the labels.
+        SourceError: a split is empty, its images and labels differ in number, splits differ in the shape of images or
+            in the form of labels, a label is negative, or `ordered_classes` raises.
     """
     for split, (images, labels) in parts.items():
         _check_part(_where(name, split), images, labels)
@@ -57,11 +57,11 @@ def make_multi_label_source(
     parts: Mapping[SplitName, tuple[Images, Sequence[Sequence[str]]]],
     names: Mapping[SplitName, Names] | None = None,
 ) -> Source:
-    """The source of images that have any number of labels; its classes are the labels of all splits together.
+    """A source of images with any number of labels; its classes are the labels of all splits together.
 
     Args:
-        parts: split -> images as `make_source` takes them, and the labels of each, none of them twice.
-        names: as there.
+        parts: split -> images as for `make_source`, and each image's labels without repetition.
+        names: as for `make_source`.
 
     Raises:
         SourceError: as `make_source`.
@@ -81,42 +81,43 @@ def make_multi_label_source(
 
 
 def ordered_classes(source: str, labels: Iterable[str]) -> tuple[str, ...]:
-    """The distinct labels in the order in which people count: numbers by their value, so 2 before 10.
+    """The distinct labels in natural order: numbers by their value, so 2 comes before 10.
 
     Raises:
-        SourceError: none, more than 10,000, one that cannot be written as text (empty, or with control characters), or
-            two that people would read as the same.
+        SourceError: no label, more than 10,000, an unprintable one (empty, or with control characters), or two that
+            look the same.
     """
     classes = _as_counted(set(labels))
     for label in classes:
         if not is_class_name(label):
-            raise SourceError(f"{source} has a class named {label!a}; expected a name of printable characters")
+            raise SourceError(f"{source} has a class named {label!a}; expected printable characters")
     if not classes:
-        raise SourceError(f"no example of {source} has a label; expected at least two classes")
+        raise SourceError(f"{source} has no labels; expected at least two classes")
     if len(classes) > MAX_CLASSES:
         raise SourceError(
-            f"{source} has {len(classes):,} classes; at most {MAX_CLASSES:,} are taken: leave some out, or group them"
+            f"{source} has {len(classes):,} classes; the limit is {MAX_CLASSES:,}: leave some out, or merge some"
         )
     _check_twins(source, classes)
     return tuple(classes)
 
 
 def one_class(source: str, classes: Sequence[str]) -> str:
-    """What is wrong with so few classes, of which nothing can be learned."""
-    return f"{source} has examples of one class, {classes[0]}; expected at least two classes"
+    """The error of a source with one class, from which nothing can be learned."""
+    return f"{source} has only one class, {classes[0]}; expected at least two classes"
 
 
 def _as_counted(labels: set[str]) -> list[str]:
-    """Where all are numbers, by their value; else each number in a name counts by its value."""
+    """The sort key: all numbers by their value; in other names, each number in the name by its value."""
     if all(NUMBER.fullmatch(label) for label in labels):
         return sorted(labels, key=lambda label: (float(label), label))
     return sorted(labels, key=lambda label: (re.sub("[0-9]+", lambda digits: digits[0].zfill(20), label), label))
 
 
 def _check_twins(source: str, classes: Iterable[str]) -> None:
-    """
+    """Checks that no two names look the same.
+
     Raises:
-        SourceError: two names differ in case, in how Unicode composes their letters, or in blanks alone.
+        SourceError: two names differ only in case, in Unicode composition, or in blanks.
     """
     seen: dict[str, str] = {}
     for label in classes:
@@ -124,13 +125,14 @@ def _check_twins(source: str, classes: Iterable[str]) -> None:
         if twin is not label:
             what = "blanks"
             if _composed(label) == _composed(twin):
-                what = "how Unicode composes their letters"
+                what = "Unicode composition"
             elif _composed(label).casefold() == _composed(twin).casefold():
                 what = "case"
-            first, second = (ascii(one) if what.startswith("how") else repr(one) for one in (twin, label))
+            shown = ascii if what == "Unicode composition" else repr
+            first, second = shown(twin), shown(label)
             raise SourceError(
-                f"{source} has a class {first} and a class {second}, which differ in {what} alone; expected one name "
-                "for each class: rename the one or the other"
+                f"{source} has a class {first} and a class {second}, which differ only in {what}; expected one name "
+                "for each class: rename one of them"
             )
 
 
@@ -139,10 +141,10 @@ def _composed(label: str) -> str:
 
 
 def one_label_alone(name: str) -> SourceError:
-    """Several labels an image are wanted of a source that has no word for them."""
+    """The error if several labels per image are wanted from a source that cannot express them."""
     return SourceError(
-        f"{name} says one class of each image, and not which others it has not; several labels an image take a folder "
-        "with a labels.csv, or an .npz file with labels of type bool"
+        f"{name} has one class per image, not several labels; for several labels per image, use a folder with a "
+        "labels.csv, or an .npz file with labels of type bool"
     )
 
 
@@ -152,7 +154,7 @@ def shape_text(shape: Iterable[int]) -> str:
 
 
 def _places(split: SplitName) -> Names:
-    """Of images in arrays: `images[17]`, or `validation[17]` where the source has splits."""
+    """Names of images in arrays: `images[17]`, or `validation[17]` if the source has splits."""
     return Names("images" if split == "all" else split)
 
 
@@ -181,20 +183,22 @@ def _check_part(where: str, images: Images, labels: np.ndarray) -> None:
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and not 1 <= images.shape[3] <= 4):
         raise SourceError(
             f"the images of {where} are {images.dtype} of shape {images.shape}; expected uint8 from 0 to 255 of shape "
-            "(N, H, W) or (N, H, W, C) with up to 4 channels: scale, cast or transpose them before saving"
+            "(N, H, W) or (N, H, W, C) with up to 4 channels: scale, convert or transpose them before saving"
         )
     single = labels.ndim == 1 and labels.dtype.kind in "iuU"
     if not single and not (labels.ndim == 2 and labels.dtype == np.bool_):
         raise SourceError(
             f"the labels of {where} are {labels.dtype} of shape {labels.shape}; expected integers or strings of shape "
-            "(N,), one an image, or bool of shape (N, K), any number an image"
+            "(N,), one per image, or bool of shape (N, K), any number per image"
         )
     if 0 in images.shape or 0 in labels.shape:
         raise SourceError(
             f"{where} has no examples: images {images.shape}, labels {labels.shape}; expected at least one"
         )
     if len(images) != len(labels):
-        raise SourceError(f"{where} has {len(images):,} images but {len(labels):,} labels; expected one label an image")
+        raise SourceError(
+            f"{where} has {len(images):,} images but {len(labels):,} labels; expected one label per image"
+        )
     if labels.dtype.kind == "i" and (lowest := int(labels.min())) < 0:
         raise SourceError(
             f"{where} has a label {lowest}; expected 0 or more: drop unlabelled images, or name classes with strings"

@@ -1,6 +1,6 @@
-"""What the folders of a folder of images mean: classes, or splits with classes inside. Lists files and reads none.
+"""What the folders in a folder of images mean: classes, or splits with classes inside. Lists files and reads none.
 
-What is stray is left out and counted. Where folders could mean two things, that is an error which names both.
+Stray files are left out and counted. Ambiguous folders are an error that names both meanings.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,27 +20,27 @@ WITHOUT_LABELS = {
     *("pred", "seg_pred", "predict", "prediction", "predictions", "unlabelled", "unlabeled", "unsup", "unknown"),
     *("images", "image", "imgs", "all"),
 }
-"""Folders beside splits, or in a test split, whose images are left out."""
+"""Names of folders beside splits, or in a test split, whose images are left out."""
 MOST_LOOKED_AT = 20
-"""Folders that may be the classes that were meant."""
+"""Names of folders that may be the intended classes."""
 DEEPEST = 8
-"""Folders that hold nothing but the next one."""
+"""At most this many nested folders with only one folder inside are passed."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a folder of images holds."""
+    """The content of a folder of images."""
 
     files: dict[SplitName, list[tuple[Path, str]]]
-    """The image files of each split, with their labels, in the order of their names."""
+    """The image files of each split with their labels, sorted by name."""
     left_out: LeftOut
     notes: tuple[str, ...] = ()
-    """How splits were taken, a sentence each."""
+    """How splits were interpreted, a sentence each."""
 
 
 @dataclass
 class _Part:
-    """A folder whose folders are classes."""
+    """A folder that contains a folder for each class."""
 
     folder: Path
     classes: dict[str, list[Path]] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class _Part:
 
     @property
     def paths(self) -> list[Path]:
-        """The images that have a class."""
+        """The images with a class."""
         return [path for path, _ in self.files]
 
     @property
@@ -59,11 +59,11 @@ class _Part:
 
 
 def list_files(folder: Path, rules: FolderRules = AS_IT_IS) -> Listing:
-    """The image files in a folder with a folder for each class, or whose names say their labels.
+    """The image files in a folder with a folder for each class, or with labels in file names.
 
     Raises:
-        SourceError: no such layout, two at once, a class whose images are all of a kind that is not read, or labels
-            that cannot be found in names.
+        SourceError: unknown or ambiguous layout, a class with only images of unsupported kinds, or file names without
+            a label.
         OSError: a folder cannot be read.
     """
     walk = Walk(folder)
@@ -87,10 +87,10 @@ def list_files(folder: Path, rules: FolderRules = AS_IT_IS) -> Listing:
 
 
 def split_folders(folder: Path) -> dict[SplitName, Path]:
-    """The folders in it that are named after splits; none where no name is a split's.
+    """The folders in it that are named like splits.
 
     Raises:
-        SourceError: splits are beside other folders, or two of them mean the same.
+        SourceError: there are other folders beside splits, or two folders mean the same split.
         OSError: the folder cannot be read.
     """
     walk = Walk(folder)
@@ -102,19 +102,19 @@ def split_folders(folder: Path) -> dict[SplitName, Path]:
 
 
 def of_one_class(folder: Path, rules: FolderRules = AS_IT_IS) -> str:
-    """Where a folder holds one class: in words, what else may have been meant; empty where nothing is known."""
+    """A hint if a folder has only one class: what else may have been meant; empty without an idea."""
     if rules.label_from:
         return ""
     for name in Walk(folder).entries(folder)[0]:
         inner, images = Walk(folder / name).entries(folder / name)
         classes = [one for one in inner[:MOST_LOOKED_AT] if any(Walk(folder / name).images_below(folder / name / one))]
         if len(classes) > 1 and not images and not is_split(name):
-            return f"; if {some(classes)} are the classes, give {folder / name}"
+            return f"; if {some(classes)} are the classes, pass {folder / name}"
     return ""
 
 
 def _unwrapped(walk: Walk, folder: Path) -> tuple[Path, list[str], list[str]]:
-    """The folder with its folders and images; instead of one that holds nothing but a folder of splits, that one."""
+    """The folder with its folders and images; if it has nothing but a folder of splits, that folder."""
     folders, images = walk.entries(folder)
     inner, inside, beside = folder, folders, images
     for _ in range(DEEPEST):
@@ -134,12 +134,12 @@ def _split_names(folders: Sequence[str], rules: FolderRules) -> list[str]:
 
 
 def _split_words(folder: Path, folders: Sequence[str], rules: FolderRules) -> dict[str, str]:
-    """What says which split a folder is, with the folder's name; none where all folders are classes.
+    """Each folder's word for a split, with the folder's name; empty if all folders are classes.
 
-    `pets_train` and `pets_test` are splits as well: each folder has such a word in its name, and they differ.
+    `pets_train` and `pets_test` are splits too: each folder has such a word in its name, and the words differ.
 
     Raises:
-        SourceError: of such longer names two say the same: `trainA` and `trainB`, beside `testA` and `testB`.
+        SourceError: two such longer names have the same word: `trainA` and `trainB`, beside `testA` and `testB`.
     """
     named = _split_names(folders, rules)
     words = [split_in(name) for name in folders]
@@ -149,14 +149,14 @@ def _split_words(folder: Path, folders: Sequence[str], rules: FolderRules) -> di
     for place, word in enumerate(words):
         if twin := next((folders[i] for i in range(place) if same_split(words[i], word)), ""):
             raise SourceError(
-                f"{folder} holds {twin} and {folders[place]}, whose names both say {word}, beside other splits; "
-                "expected a folder for each split, or pass --no-splits if all of them are classes"
+                f"{folder} contains {twin} and {folders[place]}, whose names both contain {word}, beside other splits; "
+                "expected one folder for each split, or pass --no-splits if all folders are classes"
             )
     return dict(zip(words, folders, strict=True))
 
 
 def _read_split(walk: Walk, path: Path, rules: FolderRules) -> _Part:
-    """Of a split's folder; where that holds nothing but a folder of the same meaning, of that one."""
+    """The content of a split's folder, or of the only folder in it if that means the same split."""
     if not walk.enter(path):
         return _Part(path)
     folders, images = walk.entries(path)
@@ -183,16 +183,16 @@ def _read_part(walk: Walk, path: Path, folders: Sequence[str], images: Sequence[
 
 
 def _images_of(walk: Walk, folder: Path) -> list[Path]:
-    """All below it.
+    """All images below it.
 
     Raises:
-        SourceError: there is none, but there are images of kinds that are not read.
+        SourceError: it has only images of unsupported kinds.
     """
     others = len(walk.left_out["other_kind"])
     images = [folder / name for name in walk.images_below(folder)]
     if not images and (unread := walk.left_out["other_kind"][others:]):
         raise SourceError(
-            f"the class {folder} has no image that can be read: it holds {some(unread)}; expected files in "
+            f"the class {folder} has no readable image: it contains {some(unread)}; expected files in "
             f"{', '.join(SUFFIXES)}"
         )
     return images
@@ -216,17 +216,17 @@ def _labelled_by_names(walk: Walk, part: _Part, pattern: str) -> _Part:
 
 
 def _is_copy(folder: Path, images: Sequence[Path], beside: Sequence[str]) -> bool:
-    """Whether a folder holds again the folders that it lies among, as archives that were unpacked twice do."""
+    """Whether a folder contains copies of the folders beside it, as after unpacking an archive twice."""
     depth = len(folder.parts)
     inside = {path.parts[depth] for path in images if len(path.parts) > depth + 1}
     return bool(inside) and inside >= set(beside) - {folder.name}
 
 
 def _check_others(walk: Walk, folder: Path, splits: Sequence[str], others: Sequence[str]) -> None:
-    """What is beside the folders of splits: without an image, or without labels.
+    """Counts the folders beside those of splits as left out: they have no images, or no labels.
 
     Raises:
-        SourceError: it may be a class.
+        SourceError: one may be a class.
     """
     for name in others:
         inner = folder / name
@@ -236,21 +236,21 @@ def _check_others(walk: Walk, folder: Path, splits: Sequence[str], others: Seque
             continue
         if images and name.lower() not in WITHOUT_LABELS:
             raise SourceError(
-                f"{folder} holds {splits[0]}, a split, beside {some(others)}; expected either splits or classes: move "
-                "the others away, or pass --no-splits if all of them are classes"
+                f"{folder} contains {splits[0]}, a split, beside {some(others)}; expected either splits or classes: "
+                "move the others away, or pass --no-splits if all folders are classes"
             )
         _leave_out(walk, images)
 
 
 def _labelled(walk: Walk, folder: Path, parts: Mapping[str, _Part], rules: FolderRules) -> dict[str, _Part]:
-    """Those that have classes; images of a test split that has none are left out, beside one that is trained on.
+    """The splits with classes. A test split without classes is left out if another split is trained on.
 
     Raises:
-        SourceError: another split has images and no class, or none has an image.
+        SourceError: another split has images but no class, or no split has an image.
     """
     labelled = {name: part for name, part in parts.items() if part.classes}
     fitted = [part for name, part in labelled.items() if splits_of([name], str(folder))[name] == "fit"]
-    for name in sorted(parts, key=is_test):  # what is trained on first: what is wrong with it says most
+    for name in sorted(parts, key=is_test):  # first the split that is trained on: its error is the most useful
         part = parts[name]
         if fitted and is_test(name) and _has_no_labels(part, fitted[0], rules):
             labelled.pop(name, None)
@@ -259,18 +259,18 @@ def _labelled(walk: Walk, folder: Path, parts: Mapping[str, _Part], rules: Folde
             raise no_class(part.folder, images, _left_out_names(walk), rules)
         _leave_out(walk, part.flat)
     if not labelled:
-        raise SourceError(f"{folder} holds no image in {some(list(parts))}; expected {EXPECTED}")
+        raise SourceError(f"{folder} has no image in {some(list(parts))}; expected {EXPECTED}")
     return labelled
 
 
 def _is_without(part: _Part, fitted: Sequence[_Part], rules: FolderRules) -> bool:
-    """Whether another split than that which is trained on has a folder called images, say, in place of its classes."""
+    """Whether a split that is not trained on has a folder such as `images` instead of classes."""
     others = [one for one in fitted if one is not part]
     return bool(others) and not rules.label_from and _has_no_labels(part, others[0], rules)
 
 
 def _has_no_labels(part: _Part, fitted: _Part, rules: FolderRules) -> bool:
-    """Whether there is no class, one whose name says that it is none, or what names gave are no classes at all."""
+    """Whether there is no class, only a folder that is not a class by its name, or no classes from file names."""
     if rules.label_from:
         return part.classes.keys().isdisjoint(fitted.classes)
     return len(part.classes) < 2 and all(is_split(label) or label.lower() in WITHOUT_LABELS for label in part.classes)

@@ -1,4 +1,4 @@
-"""What is said where a folder of images is laid out in no way that is known, with what may be meant. Reads nothing."""
+"""Errors for a folder of images with an unknown layout, with what may be meant. Reads no file."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,30 +14,30 @@ CONTENTS = {
     *("images", "image", "imgs", "img", "jpegimages", "jpegs", "photos", "masks", "mask", "annotations", "annotation"),
     *("labels", "label", "trimaps", "segmentations", "segmentation", "groundtruth", "ground_truth", "gt", "bboxes"),
 }
-"""Folders that are no classes where all are called so."""
+"""Names of folders that are not classes, if all folders have such names."""
 ARRAYS = {".npz", ".csv", ".tsv", ".zip"}
-"""Files that are data by themselves."""
+"""Suffixes of files that are a whole data set."""
 
 
 def check_no_contents(folder: Path, labels: Sequence[str], rules: FolderRules) -> None:
-    """Whether the folders say what is on the images.
+    """Checks that the folders can be classes.
 
     Raises:
-        SourceError: all are called by what kind of files they hold: images beside masks.
+        SourceError: all are named after a kind of file, such as images and masks.
     """
     if len(labels) > 1 and not rules.classes and all(label.lower() in CONTENTS for label in labels):
         raise SourceError(
-            f"{folder} holds {some(labels)}, which say what files are and not what is on them; expected {EXPECTED}, "
-            "a labels.csv, or --label-from in the folder that is meant; --classes if they are classes"
+            f"{folder} contains {some(labels)}, which are kinds of files, not classes; expected {EXPECTED}, a "
+            "labels.csv, or --label-from for the right folder; pass --classes if they are classes"
         )
 
 
 def no_class(folder: Path, images: Sequence[Path], others: Iterable[str], rules: FolderRules) -> SourceError:
-    """A folder has no folder of a class.
+    """The error of a folder without a folder for a class.
 
     Args:
-        images: what lies there instead.
-        others: what else lies there, as paths from it on.
+        images: the images in it.
+        others: other files in it, as paths below it.
     """
     if rules.label_from and images:
         return no_label(rules.label_from, folder, images, len(images))
@@ -46,22 +46,22 @@ def no_class(folder: Path, images: Sequence[Path], others: Iterable[str], rules:
     if tables and not images:
         meant = min(tables, key=lambda path: is_test(split_in(path.stem)))
         return SourceError(
-            f"{folder} holds {some([path.name for path in tables])} and no image; pass the path of the file that is "
-            f"meant, such as {meant}"
+            f"{folder} contains {some([path.name for path in tables])} and no image; pass the path of the file, "
+            f"such as {meant}"
         )
     hint = suggestion(names) if images else ""
     more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
-    there = f"{', '.join(names[:3])}{more} and no folder of a class's images" if names else "no image"
+    there = f"{', '.join(names[:3])}{more}, but no folder for a class" if names else "no image"
     return SourceError(
-        f"{folder} holds {there}; expected {EXPECTED}, a labels.csv, or --label-from where names say labels"
+        f"{folder} contains {there}; expected {EXPECTED}, a labels.csv, or --label-from if names contain labels"
         + (f": {hint}" if hint else "")
     )
 
 
 def no_label(pattern: str, folder: Path, without: Sequence[Path], total: int) -> SourceError:
-    """`--label-from` finds nothing in too many names."""
+    """The error if `--label-from` finds no label in too many names."""
     return SourceError(
         f"--label-from {pattern} finds no label in {len(without):,} of the {total:,} images in {folder} "
-        f"({some([path.name for path in without])}); expected one with a group that is the label, looked for in the "
-        "file's name, or in its path from there on if it has a slash"
+        f"({some([path.name for path in without])}); expected a group that is the label. It is searched in the "
+        "file's name or, if the expression has a slash, in the path below the folder"
     )

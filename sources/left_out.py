@@ -1,4 +1,4 @@
-"""What lies among the data and is not read: counted by reason, the first few named. Reads nothing."""
+"""Files in the data that are not read: counted by reason, with the first names. Reads no file."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,42 +24,42 @@ SAID: dict[Reason, tuple[str, str]] = {
     "unlabelled": ("image without a label", "images without a label"),
     "unlisted": ("image that no list names", "images that no list names"),
     "copy": ("image in a copy of the folders beside it", "images in a copy of the folders beside it"),
-    "other_kind": ("image of a kind that is not read", "images of kinds that are not read"),
-    "missing": ("file that a list names and that is not there", "files that a list names and that are not there"),
-    "other_file": ("file that is no image", "files that are no images"),
-    "system": ("hidden file, or one of the system", "hidden files, or files of the system"),
+    "other_kind": ("image of an unsupported kind", "images of unsupported kinds"),
+    "missing": ("file that a list names but that is missing", "files that a list names but that are missing"),
+    "other_file": ("file that is not an image", "files that are not images"),
+    "system": ("hidden or system file", "hidden or system files"),
     "empty_folder": ("folder without an image", "folders without an image"),
-    "dangling_link": ("link that leads to nothing", "links that lead to nothing"),
-    "linked_again": ("link to a folder that is read already", "links to folders that are read already"),
+    "dangling_link": ("broken link", "broken links"),
+    "linked_again": ("link to a folder that was already read", "links to folders that were already read"),
 }
-"""One of them, and several."""
+"""Reason -> its name for one file, and for several."""
 IMAGES: tuple[Reason, ...] = ("broken", "unlabelled", "unlisted", "copy", "other_kind")
-"""Reasons for which an image that is there is not read."""
+"""Reasons for not reading an existing image."""
 KEPT, NAMED = 20, 3
-"""Names that are kept, and that a sentence has."""
+"""At most this many names are kept, and shown in a sentence."""
 FEW, FEW_SHARE = 5, 0.01
-"""So many broken images are left out, or this share of all; more are an error."""
+"""At most this many broken images, or this share of all, are left out; more are an error."""
 
 
 @dataclass(frozen=True)
 class Things:
-    """What was left out for one reason."""
+    """The files left out for one reason."""
 
     count: int
     names: tuple[str, ...]
-    """The first of them, as paths from the data's folder on; of broken images with what is wrong."""
+    """The first files, as paths below the data's folder; broken images with their errors."""
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """All that was left out."""
+    """All files that were left out."""
 
     by_reason: Mapping[Reason, Things] = field(default_factory=dict)
     """No reason has a count of 0."""
 
     @classmethod
     def of(cls, found: Mapping[Reason, Sequence[str]]) -> "LeftOut":
-        """With all the names of each reason."""
+        """Left-out files from all names for each reason."""
         return cls({reason: Things(len(names), tuple(names[:KEPT])) for reason, names in found.items() if names})
 
     def __add__(self, other: "LeftOut") -> "LeftOut":
@@ -74,11 +74,11 @@ class LeftOut:
 
     @property
     def images(self) -> int:
-        """How many images."""
+        """The number of images that were left out."""
         return sum(things.count for reason, things in self.by_reason.items() if reason in IMAGES)
 
     def warnings(self) -> tuple[str, ...]:
-        """A sentence for each reason for which images are left out."""
+        """A sentence for each reason that concerns images."""
         return tuple(_sentence(reason, things) for reason, things in self.by_reason.items() if reason in IMAGES)
 
     def notes(self) -> tuple[str, ...]:
@@ -102,26 +102,26 @@ ALL_READ = LeftOut()
 
 
 def check_strict(name: str, left_out: LeftOut) -> None:
-    """For `--strict`.
+    """The check of `--strict`.
 
     Args:
-        name: what messages call the data.
+        name: the data's name in messages.
 
     Raises:
         SourceError: anything was left out.
     """
     if left_out:
         found = "; ".join(left_out.sentences())
-        raise SourceError(f"--strict, and not all of {name} can be read: {found}; remove or repair them")
+        raise SourceError(f"--strict: not all files in {name} can be read: {found}; remove or repair them")
 
 
 def are_few(count: int, total: int) -> bool:
-    """Whether so many of all images are left out rather than an error: up to five, or up to 1 %."""
+    """Whether this many broken images are left out, not an error: up to five, or up to 1 %."""
     return count <= FEW or count <= FEW_SHARE * total
 
 
 def some(names: Iterable[str], most: int = NAMED) -> str:
-    """The first few, and whether there are more."""
+    """The first few, with `...` if there are more."""
     listed = list(names)
     return ", ".join(listed[:most]) + (", ..." if len(listed) > most else "")
 

@@ -1,7 +1,7 @@
-"""What the columns of a list of files mean: which names the files, which the labels, which the splits.
+"""The meaning of the columns of a list of files: files, labels, splits.
 
-Names decide where they say it; else what lies on the disk does, or that only one column is left. Nothing is guessed:
-what fits several columns is an error that names them.
+The columns' names decide; otherwise the files on the disk decide, or only one column is left. Nothing is guessed: if
+several columns fit, an error names them.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,29 +15,29 @@ from vouch.sources.split_names import is_split
 from vouch.sources.text_tables import Rows, is_number
 
 SAMPLE = 50
-"""Rows that are looked at, to find the columns."""
+"""The columns are found from this many rows."""
 TRUE, FALSE = frozenset({"1", "1.0", "true"}), frozenset({"0", "0.0", "false"})
-"""What a column of a class holds, in any case."""
+"""Values of a column for a class; case does not matter."""
 
 
 class NoColumns(Exception):
-    """A table does not say which column is which; the message says why."""
+    """The columns of a table are unclear; the message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Places of the columns, from 0."""
+    """Positions of the columns, from 0."""
 
     file: int
     count: int
-    """Values a row."""
+    """Values per row."""
     labels: tuple[int, ...]
-    """One column of labels; or a column for each class, with 1 where a file has it."""
+    """One column of labels; or a column for each class, with 1 if the file has it."""
     names: tuple[str, ...] = ()
-    """What the header calls each; none without a header."""
+    """The columns' names in the header; empty without a header."""
     split: int | None = None
     group: int | None = None
-    """What says which images belong together, where that was asked for."""
+    """The column of groups, if the user wants groups."""
 
     @property
     def one_hot(self) -> bool:
@@ -46,16 +46,16 @@ class Columns:
 
     @property
     def split_name(self) -> str:
-        """What the column of splits is called; empty where there is none."""
+        """The name of the column of splits; empty if there is none."""
         return self.names[self.split] if self.split is not None and self.names else ""
 
     @property
     def surely(self) -> bool:
-        """Whether the header calls a column as labels are called."""
+        """Whether the header has a usual name for labels."""
         return len(self.labels) == 1 and bool(self.names) and plain(self.names[self.labels[0]]) in column_names.LABEL
 
     def in_words(self) -> list[str]:
-        """What is worth a note: nothing of a file and its label, called so or without a header."""
+        """Notes for the user; none for only a file and its label, with these names or without a header."""
         if self.count == 2 and not self.file and (self.surely or not self.names):
             return []
         called = self.names or tuple(str(number) for number in range(1, self.count + 1))
@@ -69,17 +69,17 @@ class Columns:
             words.append(f"splits from column {called[self.split]}")
         used = {self.file, self.split, self.group, *self.labels}
         aside = [name for column, name in enumerate(called) if column not in used]
-        return words + [f"left aside: {listed(aside)}"] * bool(aside)
+        return words + [f"ignored: {listed(aside)}"] * bool(aside)
 
 
 def columns_of(rows: Rows, disk: FilesOnDisk, group: str = "") -> Columns:
-    """The columns of a list, by its first row and, where that leaves a question, by the others.
+    """The columns of a list, from its first row and, if that is not enough, from the others.
 
     Args:
-        group: what the column of groups is called, if there is one.
+        group: the name of the column of groups, if there may be one.
 
     Raises:
-        NoColumns: a header does not say which are the files and their labels, or says it twice.
+        NoColumns: the header does not show which columns are files and labels, or has several.
     """
     first, others = rows[0][1], [row for _, row in rows[1:]]
     names = tuple(tidy(name) for name in first)
@@ -98,14 +98,14 @@ def columns_of(rows: Rows, disk: FilesOnDisk, group: str = "") -> Columns:
 
 
 def _column_called(wanted: str, names: tuple[str, ...]) -> int | None:
-    """Its place: called the very same, or the same but for case, blanks and such."""
+    """Its position: the column with exactly this name, or one that differs only in case, blanks and similar."""
     same = [column for column, name in enumerate(names) if name and name == tidy(wanted)]
     like = [column for column, name in enumerate(names) if plain(name) and plain(name) == plain(wanted)]
     return next(iter(same or like), None)
 
 
 def _is_header(names: tuple[str, ...], disk: FilesOnDisk) -> bool:
-    """Whether the first row names columns: one is called as files or labels are, and none is a file."""
+    """Whether the first row is a header: it has a usual name for files or labels, and no file."""
     if len(names) < 2 or any(is_image(name) or ("/" in name and disk.find(name)[1] == "path") for name in names):
         return False
     file, label = (any(plain(name) in known for name in names) for known in (column_names.FILE, column_names.LABEL))
@@ -113,7 +113,7 @@ def _is_header(names: tuple[str, ...], disk: FilesOnDisk) -> bool:
 
 
 def _above_files(names: tuple[str, ...], others: list[list[str]]) -> bool:
-    """Whether all other rows have a file with its ending in one column, and the first row has none anywhere."""
+    """Whether all other rows have a file with its suffix in one column, and the first row has none."""
     if len(names) < 2 or any(is_image(name) for name in names):
         return False
     whole = [row for row in others[:SAMPLE] if len(row) == len(names)]
@@ -129,7 +129,7 @@ def _found(disk: FilesOnDisk, rows: Sequence[Sequence[str]], column: int) -> int
 def _file_column(names: tuple[str, ...], rows: list[list[str]], disk: FilesOnDisk) -> int:
     """
     Raises:
-        NoColumns: none names files.
+        NoColumns: no column names files.
     """
     named = [column for column, name in enumerate(names) if plain(name) in column_names.FILE]
     found = {column: _found(disk, rows, column) for column in range(len(names))}
@@ -151,21 +151,21 @@ def _is_split(name: str, rows: list[list[str]], column: int) -> bool:
 def _check_no_other_split(names: tuple[str, ...], rest: list[int], split: int | None, rows: list[list[str]]) -> None:
     """
     Raises:
-        NoColumns: a column is surely one of splits by its name, and none of its values is.
+        NoColumns: a column must be that of splits by its name, but none of its values is a split.
     """
     for column in rest:
         if column != split and split is None and rows and plain(names[column]) in column_names.SURELY_SPLIT:
             values = list(dict.fromkeys(row[column].strip() for row in rows[:SAMPLE]))
             raise NoColumns(
-                f"its column {names[column]} holds {listed(values)}, which name no split; write train, val and test "
-                "there, or call the column otherwise"
+                f"its column {names[column]} contains {listed(values)}, which are not splits; write train, val and "
+                "test there, or rename the column"
             )
 
 
 def _label_columns(names: tuple[str, ...], rest: list[int], rows: list[list[str]]) -> tuple[int, ...]:
     """
     Raises:
-        NoColumns: no column is called a label and several could be; or several are called so.
+        NoColumns: no column has a usual name for labels and several are possible; or several have such a name.
     """
     named = [column for column in rest if plain(names[column]) in column_names.LABEL]
     if len(named) > 1 and not _same_classes([[row[column] for row in rows] for column in named]):
@@ -183,7 +183,7 @@ def _label_columns(names: tuple[str, ...], rest: list[int], rows: list[list[str]
         return tuple(rest)
     raise NoColumns(
         f"its header ({listed(list(names))}) names no column of labels; call that column label, or give each class a "
-        "column of 0 and 1 and remove the columns that are no class"
+        "column of 0 and 1 and remove the other columns"
     )
 
 
@@ -192,13 +192,13 @@ def _is_flag(value: str) -> bool:
 
 
 def _same_classes(columns: Sequence[Sequence[str]]) -> bool:
-    """Whether columns say the same in other words: each value of one goes with one value of the others."""
+    """Whether columns are equivalent: each value of one occurs with only one value of each other."""
     together = set(zip(*columns, strict=True))
     return all(len(set(column)) == len(together) for column in columns)
 
 
 def label_parser(columns: Columns) -> Callable[[list[str]], tuple[str, ...]]:
-    """What gives the labels of a row; raises ValueError with what is wrong."""
+    """A function that gives the labels of a row; it raises ValueError with the error."""
     return (
         (lambda row: _of_flags(columns, row))
         if columns.one_hot
@@ -219,14 +219,14 @@ def _split_labels(value: str) -> tuple[str, ...]:
     if "" in names:
         raise ValueError(f"an empty label in {value[:99]!r}")
     if len(set(names)) < len(names):
-        raise ValueError(f"a label twice in {value[:99]!r}")
+        raise ValueError(f"a repeated label in {value[:99]!r}")
     return tuple(names)
 
 
 def group_of(columns: Columns, row: list[str]) -> str:
-    """What a row's file belongs to; empty where no column says it. Raises ValueError where the column does not."""
+    """The group of a row's file; empty without a column of groups. Raises ValueError if the column is empty."""
     if columns.group is None:
         return ""
     if not (group := row[columns.group].strip()):
-        raise ValueError(f"nothing in column {columns.names[columns.group]}, by which images are grouped")
+        raise ValueError(f"nothing in column {columns.names[columns.group]}, the column of groups")
     return group

@@ -1,6 +1,6 @@
-"""The text of a list of files, in the encoding and with the separator that its file names and its folder bear out.
+"""The text of a list of files, in the encoding and with the separator that fit its file names and its folder.
 
-A list is short enough to be held in memory as a whole.
+A list is small enough to be in memory as a whole.
 """
 
 import csv
@@ -23,25 +23,25 @@ from vouch.sources.text_tables import (
 )
 
 MAX_LIST_BYTES = 256 << 20
-"""Some five million lines."""
+"""About five million lines."""
 MAX_LINE_BYTES = 1 << 20
 SAMPLE = 50
-"""Rows that a separator is judged by."""
+"""The separator is found from this many rows."""
 
 
 class UnreadableText(SourceError):
-    """A list is no text that can be read, or no table."""
+    """A list is not readable text, or not a table."""
 
 
 def read_list_text(path: Path, disk: FilesOnDisk, group: str = "") -> tuple[Rows, Columns, Writing]:
-    """The rows of a list, what its columns mean and how it is written.
+    """The rows of a list, the meaning of its columns, and its encoding and separator.
 
     Args:
-        group: as `columns_of`.
+        group: as for `columns_of`.
 
     Raises:
-        UnreadableText: it is too long, or no CSV file in a known encoding.
-        NoColumns: its header does not say what the columns are.
+        UnreadableText: it is too large, or not a CSV file in a known encoding.
+        NoColumns: the meaning of its columns is unclear.
         OSError: it cannot be read.
     """
     if (size := path.stat().st_size) > MAX_LIST_BYTES:
@@ -75,7 +75,7 @@ def _read(path: Path, text: str, encoding: str, disk: FilesOnDisk, group: str) -
 
 
 def _fits(text: str, writing: Writing, disk: FilesOnDisk) -> tuple[int, int, int]:
-    """How well a separator fits the first rows: files that are found, rows of one length, commas before others."""
+    """How well a separator fits the first rows: found files, then rows of equal length, then commas before others."""
     rows: list[list[str]] = []
     try:
         for _, row in rows_of(_lines(text[: SAMPLE * MAX_LINE_BYTES]), writing):
@@ -83,7 +83,7 @@ def _fits(text: str, writing: Writing, disk: FilesOnDisk) -> tuple[int, int, int
             if len(rows) == SAMPLE:
                 break
     except csv.Error:
-        pass  # judged by what there is; it is raised when all is read
+        pass  # judged by the rows so far; reading the whole list raises it again
     wide = [row for row in rows if len(row) > 1]
     if not wide:
         return 0, 0, -list(SEPARATORS).index(writing.separator)
@@ -98,7 +98,7 @@ def _lines(text: str) -> io.StringIO:
 
 
 def _line_of(text: str, writing: Writing) -> str:
-    """Where the csv module stops."""
+    """Where the csv module stopped, for messages."""
     reader = csv.reader(_lines(text), delimiter=writing.separator, strict=True)
     try:
         for _ in reader:
@@ -109,10 +109,10 @@ def _line_of(text: str, writing: Writing) -> str:
 
 
 def _read_as_western(path: Path, content: bytes, disk: FilesOnDisk, group: str) -> tuple[Rows, Columns, Writing] | None:
-    """The list as Windows-1252 text, where that is borne out; None where it is not.
+    """The list as Windows-1252 text, if there is evidence for it; else None.
 
-    File names with such letters are on the disk; or where there are none, no word consists mostly of such letters, as
-    text of another alphabet would.
+    Evidence: file names with such letters exist on the disk. Without such file names: no word consists mostly of such
+    letters, as in text of another alphabet.
     """
     try:
         text = content.decode("cp1252")

@@ -1,7 +1,7 @@
-"""Which image of a folder a list means: by its path, or by less of it where that can only be one.
+"""Finds the image that a list means: by its path, or by a part of the path that is unique.
 
-Of names that are written otherwise than on the disk, those are found that nothing else could be meant by: backslashes,
-absolute paths below the folder, letters composed otherwise, no folder, no ending. Reads no image.
+Names that differ from the disk are found if they are unambiguous: backslashes, absolute paths below the folder, other
+Unicode composition, no folder, no suffix. Reads no image.
 """
 
 import errno
@@ -17,17 +17,17 @@ from vouch.sources.split_names import same_split
 from vouch.sources.walk import Walk
 
 How = Literal["path", "composition", "folder", "name", "missing", "ambiguous", "outside"]
-"""How a name was taken: as a path from the folder on, so with letters composed otherwise, from the folder's own name
-on, by less than its path; or why it was not."""
+"""How a name was found: as a path below the folder, the same with other Unicode composition, as a path that begins with
+the folder's own name, by a part of its path; or why it was not found."""
 
 
 class FilesOnDisk:
-    """The images below a folder, as lists may call them."""
+    """The images below a folder, by the names that lists may use."""
 
     def __init__(self, folder: Path) -> None:
         """
         Args:
-            folder: where the paths of a list begin.
+            folder: paths in a list start from it.
 
         Raises:
             OSError: it cannot be read.
@@ -38,20 +38,20 @@ class FilesOnDisk:
         self.left_out: Mapping[Reason, list[str]] = walk.left_out
 
     def find(self, name: str, split: str = "") -> tuple[str, How]:
-        """The path from the folder on, with `/` between, and how it was found.
+        """The path below the folder, with `/`, and how it was found.
 
         Args:
-            name: as the list has it.
-            split: what the list calls the split it is in; decides between `train/1.png` and `test/1.png`.
+            name: as in the list.
+            split: the split's name in the list; decides between `train/1.png` and `test/1.png`.
 
-        Where it was not, the path is the one that was asked for; `ambiguous`: those that it may mean, in words.
+        If it is not found, the path is the one in the list; if it is `ambiguous`, a list of the possible paths.
         """
         file = name.strip()
         if file in self.present:
             return file, "path"
         if "\0" in file:
             return file, "outside"
-        as_written = self._is_there(file)  # a backslash may belong to a name
+        as_written = self._is_there(file)  # a backslash may be part of a name
         file = PurePosixPath(file).as_posix() if as_written else self._from_folder(file)
         if as_written or not file or self._is_there(file):
             return (file, "path") if file else (name, "outside")
@@ -74,7 +74,7 @@ class FilesOnDisk:
         return file, "missing"
 
     def like(self, file: str) -> str:
-        """An image whose name differs in its case or its ending alone, for a message; empty where there is none."""
+        """An image whose name differs only in case or suffix, for a message; empty if there is none."""
         folded = _composed(file).casefold()
         return self._folded.get(folded) or self._folded_stems.get(_stem(folded), "")
 
@@ -85,14 +85,14 @@ class FilesOnDisk:
         if path.as_posix() in self.present:
             return True
         try:
-            return (self.folder / path).is_file()  # of another ending, hidden, or behind a link to a folder
+            return (self.folder / path).is_file()  # with another suffix, hidden, or below a linked folder
         except OSError as err:
             if err.errno == errno.ENAMETOOLONG:
                 return False
             raise
 
     def _from_folder(self, file: str) -> str:
-        """The path from the folder on; empty where it leads out of it."""
+        """The path below the folder; empty if it leads out of the folder."""
         path = PurePosixPath(file.replace("\\", "/"))
         if path.is_absolute():
             for folder in self._places:
@@ -103,7 +103,7 @@ class FilesOnDisk:
 
     @cached_property
     def _places(self) -> tuple[Path, Path]:
-        """The folder from the root on, as it is called and as it is."""
+        """The folder's absolute path, as given and with links resolved."""
         return self.folder.absolute(), self.folder.resolve()
 
     @cached_property
@@ -138,7 +138,7 @@ class FilesOnDisk:
 
 
 def count_found(disk: FilesOnDisk, names: Iterable[str]) -> int:
-    """How many of these names mean an image, or one of several."""
+    """The number of these names that match one or several images."""
     return sum(disk.find(name)[1] not in ("missing", "outside") for name in names)
 
 

@@ -1,4 +1,4 @@
-"""What `--data` may say, and which reader each kind goes to. Knows no file format."""
+"""The values of `--data`, and the reader for each kind. Knows no file format."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,7 +29,7 @@ from vouch.sources.wanted import NOTHING, Layout, Wanted
 Read = TypeVar("Read")
 NAMED = ("digits", "mnist")
 DIGITS = tuple("0123456789")
-"""The classes of both."""
+"""The classes of digits and of MNIST."""
 ACCEPTED = (
     "digits, mnist, or the path of a folder or a .zip of IDX files, of a folder of images (LABEL/*.png, "
     "SPLIT/LABEL/*.png, any with a labels.csv, or any with --label-from), of an .npz or of a .csv file"
@@ -46,30 +46,29 @@ def load(
     """The labelled images that a `--data` argument names.
 
     Args:
-        spec: `digits`, `mnist` or a path; a folder of that name is `./mnist`.
-        wanted: what images become. The size is for folders of images and .csv files alone: nothing else is resized;
-            channels too; bits are for folders of images alone, the layout for .npz and .csv files; the ground is that
-            of a transparent image wherever one is met, so it means something beside any source.
-        task: how labels are taken; None: as they are.
-        decide: what files of images become, from what is known before any is decoded; None: what is wanted. Arrays
-            stay as they are.
-        rules: how a folder of images is read, as far as it is said.
+        spec: `digits`, `mnist` or a path; a folder with such a name is `./mnist`.
+        wanted: how images are decoded. Size and channels are only for folders of images and .csv files, bits only for
+            folders of images, the layout only for .npz and .csv files. The ground applies to transparent images, so
+            it is allowed for all sources.
+        task: the wanted kind of labels; None: as in the source.
+        decide: chooses how image files are decoded from the survey; None: as `wanted`. Arrays are not changed.
+        rules: the user's rules for a folder of images.
 
     Raises:
-        SourceError: there is no such source, it cannot be read, something is wanted that means nothing there, or the
-            labels cannot be taken so; or something is left out though that is not allowed.
+        SourceError: the source does not exist or cannot be read, something in `wanted` does not apply to it, or the
+            labels do not fit `task`; or a file is left out although that is not allowed.
     """
     return _speaking(spec, lambda: _taken(_load(spec, wanted, task, decide, rules), task))
 
 
 def look(spec: str, wanted: Wanted = NOTHING, task: Task | None = None, rules: FolderRules = AS_IT_IS) -> None:
-    """Finds out what is wrong as far as names and lists tell: the content of no image and of no array is read.
+    """Checks what can be known from names and lists, without reading the content of images or arrays.
 
     Args:
-        spec, wanted, task, rules: as `load`.
+        spec, wanted, task, rules: as for `load`.
 
     Raises:
-        SourceError: as `load`, a class is not there, or there is only one, of which nothing can be learned.
+        SourceError: as `load`; or a class does not exist, or there is only one.
     """
     _speaking(spec, lambda: _look(spec, wanted, task, rules))
 
@@ -96,11 +95,11 @@ def load_as(
     layout: Layout | None = None,
     rules: FolderRules = AS_IT_IS,
 ) -> Source:
-    """The same, with the images of a folder or a .csv file as a model takes them.
+    """As `load`, with the images of a folder or a .csv file decoded for a model.
 
     Args:
-        pixels: what the model takes; None where it is not known.
-        task: the model's; likewise.
+        pixels: the model's settings; None if unknown.
+        task: the model's task; None if unknown.
         layout: as in `Wanted`.
         rules: as `load`.
     """
@@ -115,7 +114,7 @@ def load_as(
 
 
 def _with_one_channel(source: Source) -> Source:
-    """Grey images with an axis for it, as bundles of old may have them."""
+    """Adds a channel axis to grey images, as older bundles may need it."""
     splits = dict(source.splits)
     for split, part in splits.items():
         if isinstance(part.images, np.ndarray) and part.images.ndim == 3:
@@ -124,10 +123,10 @@ def _with_one_channel(source: Source) -> Source:
 
 
 def _taken(source: Source, task: Task | None) -> Source:
-    """With labels as they are wanted.
+    """The source with labels of the wanted kind.
 
     Raises:
-        SourceError: an image has not exactly one, or nothing says which others it has not.
+        SourceError: an image does not have exactly one label, or the source cannot express several.
     """
     if task == "multi_label" and source.task != task:
         raise one_label_alone(source.name)
@@ -137,10 +136,10 @@ def _taken(source: Source, task: Task | None) -> Source:
 
 
 def list_files(spec: str, task: Task | None = None, rules: FolderRules = AS_IT_IS) -> ListedFiles | None:
-    """The image files that a `--data` argument names, with their labels; None where it names arrays.
+    """The image files that a `--data` argument names, with their labels; None if it names arrays.
 
     Args:
-        task, rules: as `load`.
+        task, rules: as for `load`.
 
     Raises:
         SourceError: as `load`.
@@ -162,7 +161,7 @@ def _speaking(spec: str, read: Callable[[], Read]) -> Read:
     except OSError as err:
         raise SourceError(f"{err.filename or spec} cannot be read: {err.strerror or err}") from err
     except MemoryError as err:
-        raise SourceError(f"{spec} does not fit into memory; give a part of it") from err
+        raise SourceError(f"{spec} does not fit into memory; use a part of it") from err
 
 
 def _load(spec: str, wanted: Wanted, task: Task | None, decide: Decide | None, rules: FolderRules) -> Source:
@@ -179,12 +178,12 @@ def _load(spec: str, wanted: Wanted, task: Task | None, decide: Decide | None, r
 
 
 def _reader(spec: str, path: Path, wanted: Wanted, task: Task | None) -> Callable[[], Source]:
-    """What reads the arrays that are there. Raises SourceError where there are none, or where they cannot be so."""
+    """The reader for these arrays. Raises SourceError if there are none, or if an option does not apply."""
     if spec in NAMED:
         _check_arrays(spec, wanted)
         return lambda: load_digits(spec) if spec == "digits" else load_mnist(spec)
     if not spec or not path.exists():
-        raise SourceError(f"there is no {spec or 'path given'}; {_meant(spec, path)}--data takes {ACCEPTED}")
+        raise SourceError(f"{spec or 'the path'} does not exist; {_meant(spec, path)}--data takes {ACCEPTED}")
     if path.is_dir():
         _check_arrays(spec, wanted)
         return lambda: read_folder(spec, path)
@@ -197,14 +196,14 @@ def _reader(spec: str, path: Path, wanted: Wanted, task: Task | None) -> Callabl
     if path.suffix.lower() == ".npz" and path.is_file():
         _check_arrays(spec, replace(wanted, layout=None))
         return lambda: read_npz(spec, path, task, wanted)
-    raise SourceError(f"{spec} is a file of another kind; --data takes {ACCEPTED}")
+    raise SourceError(f"{spec} is a file of an unsupported kind; --data takes {ACCEPTED}")
 
 
 def _check_folder_rules(spec: str, rules: FolderRules) -> None:
     said = {f"--label-from {rules.label_from}": rules.label_from, f"--groups {rules.groups}": rules.groups}
     for flag, given in {**said, "--no-splits": not rules.splits}.items():
         if given:
-            raise SourceError(f"{flag} does not apply to {spec}: it is for folders of images; leave it out")
+            raise SourceError(f"{flag} does not apply to {spec}, only to folders of images; leave it out")
 
 
 def _meant(spec: str, path: Path) -> str:
@@ -214,29 +213,29 @@ def _meant(spec: str, path: Path) -> str:
 
 
 def _check_arrays(spec: str, wanted: Wanted) -> None:
-    """Of arrays the pixels are taken as they are."""
+    """Checks options that do not apply to arrays, whose pixels are used unchanged."""
     check_layout(spec, wanted.layout)
     if wanted.size:
         raise SourceError(
-            f"--size {wanted.size[0]}x{wanted.size[1]} does not apply to {spec}: it resizes folders of images, and "
-            "says the shape of the lines of a .csv file; leave it out"
+            f"--size {wanted.size[0]}x{wanted.size[1]} does not apply to {spec}: it resizes folders of images, and is "
+            "the shape of the lines of a .csv file; leave it out"
         )
     for flag, given, usual in (("--bits", wanted.bits, ALL_BITS), ("--channels", wanted.channels, 0)):
         if given != usual:
             raise SourceError(
-                f"{flag} {given} does not apply to {spec}, whose pixels are taken as they are; it is for folders of "
-                "images: leave it out"
+                f"{flag} {given} does not apply to {spec}, whose pixels are used unchanged, only to folders of images; "
+                "leave it out"
             )
 
 
 def check_layout(spec: str, layout: Layout | None) -> None:
-    """Whether no order of axes is given, where it would mean nothing.
+    """Checks that no order of axes is given where it does not apply.
 
     Raises:
-        SourceError: one is.
+        SourceError: one is given.
     """
     if layout:
         raise SourceError(
-            f"--layout {layout} does not apply to {spec}: it says the order of axes in an .npz or a .csv file; leave "
+            f"--layout {layout} does not apply to {spec}: it is the order of axes in an .npz or a .csv file; leave "
             "it out"
         )

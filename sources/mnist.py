@@ -1,7 +1,7 @@
-"""MNIST: 60,000 and 10,000 handwritten digits, found on disk or fetched once, and the real ones: checked by SHA-256.
+"""MNIST: 60,000 and 10,000 handwritten digits, from the disk or downloaded once, and checked by SHA-256.
 
-What is hashed is the content, not its gzip wrapping, which may differ. A file appears in the cache whole or not at all,
-so that several processes can fetch at once.
+The hash is of the content, not of its gzip file, which may differ. A file appears in the cache complete or not at all,
+so that several processes can download at the same time.
 """
 
 import hashlib
@@ -40,15 +40,15 @@ CHUNK_BYTES = 1 << 16
 def load_mnist(name: str, mirrors: Sequence[str] = MIRRORS, pause_s: float = 1.0) -> Source:
     """MNIST under this name: uint8 of shape (N, 28, 28), 60,000 in fit and 10,000 in validation.
 
-    Looked for in $VOUCH_DATA/mnist, where that is a folder; else in the user's cache, to which missing and changed
-    files are fetched.
+    Read from $VOUCH_DATA/mnist if that is a folder; else from the user's cache, into which missing and changed
+    files are downloaded.
 
     Args:
         mirrors: addresses that end in a slash, tried in order.
         pause_s: before the second round over the mirrors; doubled before the third.
 
     Raises:
-        SourceError: a file in $VOUCH_DATA/mnist is missing or is not MNIST's; or one could not be fetched or cached.
+        SourceError: a file in $VOUCH_DATA/mnist is missing or is not MNIST's; or one could not be downloaded or cached.
     """
     given = os.environ.get("VOUCH_DATA")
     if given and (Path(given) / "mnist").is_dir():
@@ -77,13 +77,13 @@ def _read_cached(path: Path, file: str, mirrors: Sequence[str], pause_s: float) 
         try:
             return _checked(idx.read_idx(path, _axes(file)), file, str(path))
         except SourceError:
-            pass  # it is fetched anew
+            pass  # it is downloaded again
     content, array = _fetch(file, mirrors, pause_s)
     try:
         _write_whole(path, content)
     except OSError as err:
         raise SourceError(
-            f"{path} cannot be written ({err.strerror}); set XDG_CACHE_HOME to a folder that can, or put MNIST's four "
+            f"{path} cannot be written ({err.strerror}); set XDG_CACHE_HOME to a writable folder, or put MNIST's four "
             "files into $VOUCH_DATA/mnist"
         ) from err
     return array
@@ -102,17 +102,17 @@ def _fetch(file: str, mirrors: Sequence[str], pause_s: float) -> tuple[bytes, np
             except (OSError, HTTPException, SourceError) as err:
                 last = err
     raise SourceError(
-        f"mnist is not on this machine and could not be fetched ({last}): put its four files into $VOUCH_DATA/mnist, "
-        "pass their folder with --data FOLDER, or take --data digits, which needs no download"
+        f"mnist is not on this machine and could not be downloaded ({last}): put its four files into "
+        "$VOUCH_DATA/mnist, pass their folder with --data FOLDER, or use --data digits, which needs no download"
     ) from last
 
 
 def _download(url: str) -> bytes:
-    content, title = bytearray(), f"fetching {url.rsplit('/', 1)[1]}"
+    content, title = bytearray(), f"downloading {url.rsplit('/', 1)[1]}"
     try:
         answer = urlopen(url, timeout=TIMEOUT_S)  # noqa: S310  # the mirrors' addresses are ours, not the user's
     except HTTPError as err:
-        err.close()  # it is an answer too, and holds its connection
+        err.close()  # it is a response too, with an open connection
         raise
     with answer, progress_bar(title, answer.length) as show:
         while chunk := answer.read(CHUNK_BYTES):
@@ -130,7 +130,7 @@ def _checked(array: np.ndarray, file: str, where: str) -> np.ndarray:
     if digest.hexdigest() != FILES[file]:
         raise SourceError(
             f"{where} is not MNIST's {file}: SHA-256 {digest.hexdigest()}, expected {FILES[file]}; "
-            "replace it, or pass --data FOLDER if other images are meant"
+            "replace it, or pass --data FOLDER for other images"
         )
     return array
 
@@ -145,7 +145,7 @@ def _cache_folder() -> Path:
     try:
         base = given if given.is_absolute() else Path.home() / ".cache"
     except RuntimeError as err:
-        raise SourceError("there is no home folder to keep mnist in; set XDG_CACHE_HOME or VOUCH_DATA") from err
+        raise SourceError("there is no home folder for mnist; set XDG_CACHE_HOME or VOUCH_DATA") from err
     return base / "vouch" / "mnist"
 
 
@@ -157,7 +157,7 @@ def _write_whole(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o644)  # mkstemp's files are for their owner alone
+        Path(name).chmod(0o644)  # mkstemp's files are private to their owner
         Path(name).replace(path)
     finally:
         Path(name).unlink(missing_ok=True)

@@ -1,6 +1,6 @@
-"""A regular expression, looked for in the names of files.
+"""Searches a regular expression in file names.
 
-An expression can take for ever on a short name, and nothing interrupts it, so a process of its own does the matching.
+An expression can take forever on a short name and cannot be interrupted, so a separate process does the matching.
 """
 
 import json
@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from vouch.sources.errors import SourceError
 
 MATCHING_S = 60.0
-"""For all names together: 100,000 take a tenth of a second."""
+"""Time limit for all names together: 100,000 take 0.1 s."""
 MOST_LETTERS = 500
-"""Of an expression."""
+"""The most characters of an expression."""
 PROGRAM = """
 import json, re, sys
 pattern, names = json.load(sys.stdin)
@@ -23,14 +23,14 @@ found = [expression.search(name) for name in names]
 json.dump([one and [one[0], *one.groups()] for one in found], sys.stdout)
 """
 Match = list[str | None]
-"""All that was found, and then what each group found; None for a group that took no part."""
+"""The whole match, then each group's; None for a group that did not match."""
 
 
 def groups_in(pattern: str) -> int:
-    """How many groups an expression has.
+    """The number of groups in an expression.
 
     Raises:
-        ValueError: it is no regular expression, or a very long one.
+        ValueError: it is not a regular expression, or a very long one.
     """
     if len(pattern) > MOST_LETTERS:
         raise ValueError(f"expected a regular expression of at most {MOST_LETTERS} letters")
@@ -41,13 +41,13 @@ def groups_in(pattern: str) -> int:
 
 
 def matches_in(flag: str, pattern: str, paths: Sequence[str], seconds: float = MATCHING_S) -> list[Match | None]:
-    """What is found in each path, None where nothing is.
+    """The match in each path, or None.
 
     Args:
-        flag: the setting that has the expression, for messages.
-        pattern: it is looked for in a file's name, or in the whole path where it has a slash itself.
+        flag: the setting with the expression, for messages.
+        pattern: searched in a file's name, or if it has a slash, in the whole path.
         paths: with `/` between folders.
-        seconds: how long all of them may take.
+        seconds: time limit for all of them.
 
     Raises:
         SourceError: it takes longer.
@@ -64,10 +64,10 @@ def matches_in(flag: str, pattern: str, paths: Sequence[str], seconds: float = M
         )
     except subprocess.TimeoutExpired as err:
         raise SourceError(
-            f"{flag} {pattern} takes longer than {seconds:,.0f} s on {len(names):,} names; expected one that "
-            "does not repeat what repeats, such as (a+)+"
+            f"{flag} {pattern} takes longer than {seconds:,.0f} s on {len(names):,} names; avoid nested repetitions "
+            "such as (a+)+"
         ) from err
     except subprocess.CalledProcessError as err:
-        raise SourceError(f"{flag} {pattern} cannot be looked for in {len(names):,} names; try another") from err
+        raise SourceError(f"{flag} {pattern} failed on {len(names):,} names; try another expression") from err
     found: list[Match | None] = json.loads(done.stdout)
     return found

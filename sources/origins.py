@@ -1,7 +1,7 @@
-"""What images were before they became pixels: how far their samples go, what is transparent, which files differ.
+"""Facts about image files that are lost in their pixels: range of samples, transparency, and which files differ.
 
-Pixels no longer say it, and it decides whether they can be learned from. Judged class by class: where files differ in
-scale between classes, the scale alone tells them apart. Reads no file.
+They show whether a model can learn the classes. They are compared class by class: if classes differ in scale, a model
+can distinguish them by the scale only. Reads no file.
 """
 
 from hashlib import blake2b
@@ -26,23 +26,23 @@ ORIGIN = np.dtype(
         ("pixels", np.uint64),
     ]
 )
-"""Of one image: the range of its samples, the largest that there can be, whether they have 16 bits, whether it is
-transparent anywhere, and hashes of its file and of its pixels, 0 where there is no file of its own."""
+"""Facts about one image: the range of its samples, their possible maximum, whether they have 16 bits, whether any part
+is transparent, and hashes of its file and of its pixels; 0 if it has no file of its own."""
 Origin = tuple[int, int, int, bool, bool, int, int]
 MOST = (("lowest", 0.1), ("highest", 0.9))
-"""What nine images of ten keep to: a few with dead pixels do not count."""
+"""Share of images that a warning is based on: a few with dead pixels do not count."""
 PART = 4
-"""Samples that use less than one part in four of what they could are warned of."""
+"""A warning appears if samples use less than a quarter of their possible range."""
 BITS_APART = 2
-"""Classes whose highest samples differ by so many bits may differ in scale."""
+"""Classes whose highest samples differ by this many bits may differ in scale."""
 NEARLY_ALL = 0.95
-"""Of a class's files: a few that came from elsewhere do not hide that the others have one depth."""
+"""Share of a class's files that must have one depth: a few other files do not hide it."""
 SHOWN = 3
-"""Classes that such a warning names, beside the one of the largest range."""
+"""A warning names this many classes, beside the one with the largest range."""
 
 
 def origin_of(encoded: bytes, decoded: Decoded, bits: int) -> Origin:
-    """What a file was."""
+    """A file's facts, as a record of `ORIGIN`."""
     low, high = decoded.depth or (int(decoded.pixels.min()), int(decoded.pixels.max()))
     full = 2**bits - 1 if decoded.depth else 255
     file, pixels = _hash(encoded), _hash(decoded.pixels.tobytes())
@@ -54,7 +54,7 @@ def _hash(content: bytes) -> int:
 
 
 def origins_of_arrays(images: Images) -> np.ndarray:
-    """The same of images that came as arrays of bytes, shape (N,): no files of their own."""
+    """The same for images from arrays, which have no files, shape (N,)."""
     origins = np.zeros(len(images), ORIGIN)
     origins["full"] = 255
     done = 0
@@ -67,7 +67,7 @@ def origins_of_arrays(images: Images) -> np.ndarray:
 
 
 def decoding_warnings(source: Source) -> tuple[str, ...]:
-    """What of it a model may learn, or miss, because of how the images are stored: a sentence each."""
+    """Warnings about what a model may learn or miss because of how the images are stored, a sentence each."""
     parts = list(source.splits.values())
     origins = np.concatenate(
         [part.origins if part.origins is not None else origins_of_arrays(part.images) for part in parts]
@@ -87,23 +87,23 @@ def decoding_warnings(source: Source) -> tuple[str, ...]:
 
 
 def transparency(source: Source, wanted: Wanted) -> tuple[str, ...]:
-    """What becomes of transparent images, where there are any."""
+    """A note on how transparent images are decoded, if there are any."""
     parts = [part.origins for part in source.splits.values() if part.origins is not None]
     count = sum(int(part["transparent"].sum()) for part in parts)
     if not count:
         return ()
-    images = f"{count:,} of {sum(map(len, parts)):,} images {'is' if count == 1 else 'are'} transparent in places"
+    images = f"{count:,} of {sum(map(len, parts)):,} images {'has' if count == 1 else 'have'} transparent parts"
     if wanted.channels in (2, 4):
-        return (f"{images}: alpha is a channel of its own",)
+        return (f"{images}: alpha is a separate channel",)
     grey = all(part.images.ndim == 3 for part in source.splits.values())
     return (
-        f"{images}: they lie on {wanted.ground} (--ground for another, --channels {2 if grey else 4} for alpha as a "
+        f"{images}: filled with {wanted.ground} (--ground for another, --channels {2 if grey else 4} for alpha as a "
         "channel)",
     )
 
 
 def bits_without_effect(source: Source, wanted: Wanted) -> tuple[str, ...]:
-    """What is said where bits are asked for and no file has 16."""
+    """A warning if --bits is set but no file has 16 bits."""
     parts = [part.origins for part in source.splits.values() if part.origins is not None]
     if wanted.bits == ALL_BITS or any(part["deep"].any() for part in parts):
         return ()
@@ -111,12 +111,12 @@ def bits_without_effect(source: Source, wanted: Wanted) -> tuple[str, ...]:
 
 
 def _narrow(origins: np.ndarray) -> tuple[str, ...]:
-    """A warning where images of one depth use little of it."""
+    """A warning if images of one depth use little of its range."""
     if not len(origins):
         return ()
     low, high, full = int(origins["lowest"].min()), int(origins["highest"].max()), int(origins["full"][0])
     besides = ""
-    if (high - low) * PART >= full:  # by all of them, a dead pixel or a marker in a few included
+    if (high - low) * PART >= full:  # over all images, including dead pixels or markers in a few
         top = high
         low, high = (int(np.quantile(origins[end], share, method="nearest")) for end, share in MOST)
         if (high - low) * PART >= full:
@@ -130,18 +130,18 @@ def _narrow(origins: np.ndarray) -> tuple[str, ...]:
         remedy = f"if they hold {needed} bits, pass --bits {needed}"
         dark = ", so they become nearly black"
     else:
-        remedy = f"spread them over 0 to {full:,} where they are written, for training and for callers"
+        remedy = f"scale them to 0 to {full:,} when the files are written, for training and for callers"
         dark = ""
     return (f"the samples of {images} go from {low:,} to {high:,}, of 0 to {full:,}{dark}: {remedy}{besides}",)
 
 
 def _scales_apart(origins: np.ndarray, classes: np.ndarray, names: tuple[str, ...]) -> tuple[str, ...]:
-    """A warning where a class ends far below another: at its highest sample, or in its middle image, so that a dead
-    pixel in one image hides nothing.
+    """A warning if a class's range ends far below another's: at its highest sample, or in its median image, so that a
+    dead pixel in one image hides nothing.
 
     Args:
-        origins: of an image for each of its classes.
-        classes: their positions.
+        origins: an image's origin, once for each of its classes.
+        classes: positions of these classes.
     """
     share = origins["highest"] / origins["full"] if len(origins) else np.zeros(0)
     order = np.lexsort((share, classes))
@@ -154,14 +154,14 @@ def _scales_apart(origins: np.ndarray, classes: np.ndarray, names: tuple[str, ..
         shown = dict.fromkeys([*ends[:SHOWN].tolist(), int(ends[-1])])
         ranges = ", ".join(f"{names[classes[row]]} at {_end(origins[row])}" for row in shown)
         return (
-            f"the samples of the classes end far apart{where}, {ranges}: where that is how files were written and not "
-            "what they show, the scale alone tells the classes apart; bring all files to one scale",
+            f"the highest samples of the classes differ greatly{where}: {ranges}. If this comes from how the files "
+            "were written, the scale alone shows the class; bring all files to one scale",
         )
     return ()
 
 
 def _ranges_apart(origins: np.ndarray, classes: np.ndarray, names: tuple[str, ...]) -> tuple[str, ...]:
-    """A warning where nearly all images of a class begin above what nearly all of another end at.
+    """A warning if the lowest samples of nearly all images of a class are above the highest of nearly all of another.
 
     Args:
         origins, classes: as `_scales_apart`.
@@ -176,14 +176,14 @@ def _ranges_apart(origins: np.ndarray, classes: np.ndarray, names: tuple[str, ..
         return ()
     upper, lower = names[classes[above]], names[classes[below]]
     return (
-        f"nearly all images of class {upper} have no sample below {low[above]:.0%} of what there can be, and those of "
-        f"{lower} none above {high[below]:.0%}: where that is how files were written and not what they show, the "
-        "offset alone tells the classes apart; bring all files to one scale",
+        f"nearly all images of class {upper} have no sample below {low[above]:.0%} of the possible range, and those of "
+        f"{lower} none above {high[below]:.0%}: if this comes from how the files were written, the "
+        "offset alone shows the class; bring all files to one scale",
     )
 
 
 def _ends(order: np.ndarray, classes: np.ndarray, place: float) -> np.ndarray:
-    """A row for each class that is there: at this place, 0 to 1, of the class's rows in rising order."""
+    """A row for each existing class: the quantile, 0 to 1, of the class's sorted rows."""
     if not len(order):
         return order
     _, starts, counts = np.unique(classes[order], return_index=True, return_counts=True)
@@ -196,7 +196,7 @@ def _end(origin: np.void) -> str:
 
 
 def _depths_apart(deep: np.ndarray, classes: np.ndarray, names: tuple[str, ...]) -> tuple[str, ...]:
-    """A warning where nearly all files of one class have 16 bits and nearly all of another have 8."""
+    """A warning if nearly all files of one class have 16 bits and nearly all of another have 8."""
     images = np.bincount(classes, minlength=len(names))
     share = np.bincount(classes[deep], minlength=len(names)) / np.maximum(images, 1)
     mostly = np.flatnonzero((share >= NEARLY_ALL) & (images > 0))
@@ -206,11 +206,11 @@ def _depths_apart(deep: np.ndarray, classes: np.ndarray, names: tuple[str, ...])
     some = "all" if share[mostly[0]] == 1 and share[hardly[0]] == 0 else "nearly all"
     return (
         f"{some} files of class {names[mostly[0]]} have 16 bits and {some} of class {names[hardly[0]]} have 8: the "
-        "way they were written may tell the classes apart; write all files in one depth",
+        "depth alone may show the class; write all files with one depth",
     )
 
 
 def _became_equal(source: Source) -> tuple[str, ...]:
-    """A warning where files that differ are the same pixels."""
+    """A warning if different files have the same pixels."""
     equal = EqualFiles.of(source)
     return tuple(filter(None, [equal.sentence()])) if equal else ()

@@ -1,18 +1,18 @@
-"""What became of pictures whose proportions are not those of the model's image, in words."""
+"""A note on pictures whose proportions differ from those of the model's image."""
 
 from vouch.bundle.pixel_settings import Fit, PixelSettings
 from vouch.bundle.placement import placement
 from vouch.sources.examples import Source
 
 DONE: dict[Fit, str] = {
-    "stretch": "they are stretched (--fit crop for their middle alone, --fit pad for all of it on the ground)",
-    "crop": "their middle is taken{kept} (--fit pad for all of it on the ground, --fit stretch)",
-    "pad": "they lie whole on the ground (--fit crop for their middle alone, --fit stretch)",
+    "stretch": "they are stretched (other ways: --fit crop for only the middle, --fit pad for all with a margin)",
+    "crop": "they are cropped to the middle{kept} (other ways: --fit pad for all with a margin, --fit stretch)",
+    "pad": "they are padded with a margin (other ways: --fit crop for only the middle, --fit stretch)",
 }
 
 
 def other_proportions(source: Source, fit: Fit) -> tuple[str, ...]:
-    """How many files have other proportions than what they became, by a pixel or more, and what was done to them."""
+    """A note: how many files have other proportions than the image, by a pixel or more, and how they are fitted."""
     if source.headers is None:
         return ()
     height, width = next(iter(source.splits.values())).images.shape[1:3]

@@ -1,8 +1,7 @@
-"""Image files of kinds that callers cannot send, as PNG: before anything is measured on them, and before they are sent.
+"""Rewrites image files of kinds that servers do not accept as PNG: before training uses them, and before sending.
 
-A server decodes PNG, JPEG and WebP alone. What a model learns from a BMP, GIF or TIFF file must be what it is asked
-about, so such a file is rewritten once, without loss, and then decoded like any other. Of several pictures in a file
-the first is taken.
+A server decodes only PNG, JPEG and WebP. Training and serving must see the same pixels, so a BMP, GIF or TIFF file is
+first rewritten without loss, and then decoded like any other. Only the first of several pictures in a file is used.
 """
 
 import io
@@ -25,26 +24,26 @@ from vouch.sources.tiff import ORDERS, Tiff, read_tiff
 TAKEN = "PNG, JPEG, WebP, BMP, GIF or TIFF"
 GIF = (b"GIF87a", b"GIF89a")
 MAX_BLOCKS = 10_000
-"""Of a GIF file before its first picture: texts and settings."""
+"""Limit for a GIF file's content before its first picture: texts and settings."""
 PNG_LEVEL = 3
-"""Of compression: a tenth larger than the usual 6, in a third of the time."""
+"""Compression level: files are a tenth larger than with the usual 6, in a third of the time."""
 ROW_UP = b"\2"
-"""PNG's filter that keeps a row's difference from the one above."""
+"""PNG's filter that stores a row's difference from the row above."""
 WRITTEN = ("1", "L", "LA", "P", "RGB", "RGBA")
-"""Pillow's modes that PNG has."""
+"""Pillow's modes that exist in PNG."""
 CONVERTED = {"PA": "RGBA", "RGBa": "RGBA", "La": "LA", "RGBX": "RGB", "CMYK": "RGB", "YCbCr": "RGB"}
 DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 DEEP_COLOUR = {"RGB;16": 3, "RGBX;16": 3, "RGBA;16": 4}
-"""Beginnings of what Pillow calls 16-bit colour in a file -> how many of its channels are kept."""
+"""Prefixes of Pillow's names for 16-bit colour in a file -> the number of channels that are kept."""
 MAX_SAMPLE = 65_535
 
 
 @dataclass(frozen=True)
 class _Checked:
-    """A file whose headers have been looked at."""
+    """A file whose headers were checked."""
 
     kind: str
-    """As Pillow names it."""
+    """Pillow's name of the format."""
     encoded: bytes
     width: int
     height: int
@@ -52,16 +51,15 @@ class _Checked:
 
 
 def is_rewritten(encoded: bytes) -> bool:
-    """Whether a file is of a kind that is rewritten as PNG."""
+    """Whether a file's kind is rewritten as PNG."""
     return _look_for(encoded) is not None
 
 
 def as_callers_send(encoded: bytes) -> bytes:
-    """The file itself where callers may send it, else the same picture as PNG.
+    """The file itself if callers may send it, else the same picture as PNG.
 
     Raises:
-        InvalidImage: it is of no kind that is read, or of a kind that is rewritten and cannot be decoded, or too
-            large.
+        InvalidImage: its kind is not supported; or its kind is rewritten, but it cannot be decoded or is too large.
     """
     if kind_of(encoded) is not None:
         return encoded
@@ -96,7 +94,7 @@ def _look_at_bmp(encoded: bytes) -> _Checked:
 
 
 def _look_at_gif(encoded: bytes) -> _Checked:
-    """Up to the first picture, which may reach beyond the size that the file says it has."""
+    """The size up to the first picture, which may extend beyond the size in the header."""
     width, height = struct.unpack_from("<HH", encoded.ljust(13, b"\0"), 6)
     at = 13 + _palette_bytes(encoded, 10)
     for _ in range(MAX_BLOCKS):
@@ -113,7 +111,7 @@ def _look_at_gif(encoded: bytes) -> _Checked:
 
 
 def _behind_extension(encoded: bytes, at: int) -> int:
-    """Behind the pieces of an extension, of which each begins with its length, and the last has none."""
+    """The position after an extension: pieces that begin with their length, up to one of length 0."""
     while at < len(encoded) and encoded[at]:
         at += 1 + encoded[at]
     return at + 1
@@ -133,7 +131,7 @@ def _as_png(checked: _Checked) -> bytes:
     if image.mode in DEEP_GREY:
         return _deep_grey(checked, np.asarray(image))
     if image.mode not in (*WRITTEN, *CONVERTED):
-        raise InvalidImage(f"its samples are of a kind that PNG has not ({image.mode}); write it with 8 or 16 bits")
+        raise InvalidImage(f"PNG does not support its samples ({image.mode}); write it with 8 or 16 bits")
     plain = image if image.mode in WRITTEN else image.convert(CONVERTED[image.mode])
     key = plain.info.get("transparency")
     if key is None and _is_grey_palette(plain):
@@ -145,7 +143,7 @@ def _as_png(checked: _Checked) -> bytes:
 
 
 def _is_grey_palette(image: Image.Image) -> bool:
-    """GIF has no other way to store a grey picture."""
+    """Whether a palette has only greys: GIF stores grey pictures so."""
     colours = np.reshape(image.getpalette() or [], (-1, 3))
     return image.mode == "P" and bool((colours == colours[:, :1]).all())
 
@@ -153,12 +151,12 @@ def _is_grey_palette(image: Image.Image) -> bool:
 def _opened(checked: _Checked) -> ImageFile.ImageFile:
     image = Image.open(io.BytesIO(checked.encoded), formats=(checked.kind,))
     if sorted(image.size) != sorted((checked.width, checked.height)):
-        raise InvalidImage("it says two sizes")
+        raise InvalidImage("it contains two different sizes")
     return image
 
 
 def _raw_mode(image: ImageFile.ImageFile) -> str:
-    """How the samples lie in the file, in Pillow's words."""
+    """The layout of the samples in the file, in Pillow's terms."""
     arguments = image.tile[0].args if image.tile else ""
     first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
     return first if isinstance(first, str) else ""
@@ -166,14 +164,14 @@ def _raw_mode(image: ImageFile.ImageFile) -> str:
 
 def _deep_grey(checked: _Checked, samples: np.ndarray) -> bytes:
     if samples.min() < 0 or samples.max() > MAX_SAMPLE:
-        raise InvalidImage(f"its samples go from {samples.min():,} to {samples.max():,}; PNG holds 0 to {MAX_SAMPLE:,}")
+        raise InvalidImage(f"its samples are {samples.min():,} to {samples.max():,}; PNG allows 0 to {MAX_SAMPLE:,}")
     if checked.tiff is not None and checked.tiff.white_is_zero:
-        samples = MAX_SAMPLE - samples  # of 16 bits, Pillow leaves them as they are
+        samples = MAX_SAMPLE - samples  # Pillow does not invert 16-bit samples
     return _deep_png(samples[:, :, np.newaxis], colour=0)
 
 
 def _deep_colour(checked: _Checked, image: ImageFile.ImageFile, raw: str) -> bytes:
-    """Pillow reads the high bytes of the samples; the file is read again in the other order of bytes for the low."""
+    """16-bit colour as PNG. Pillow reads only high bytes; a second read in the other byte order gives the low ones."""
     kind, order = raw[:-1], raw[-1]
     if kind not in DEEP_COLOUR or checked.tiff is None or checked.tiff.planes_apart:
         raise InvalidImage("its samples have 16 bits in an unusual order; write it with 8 bits, or as a PNG file")

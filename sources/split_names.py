@@ -1,7 +1,7 @@
-"""What folders, files, arrays and columns call the splits, and which split each name means. Reads nothing.
+"""Names of splits for folders, files, arrays and columns, and the split that each name means. Reads no file.
 
-What a name means depends on the names beside it: `val` is validation beside `train`, and tune beside `train` and
-`test`. So all of them are looked at together.
+The meaning of a name depends on the others: `val` is validation beside `train`, but tune beside `train` and `test`. So
+all names are interpreted together.
 """
 
 import re
@@ -11,12 +11,12 @@ from typing import Literal
 from vouch.sources.errors import SourceError
 
 SplitName = Literal["fit", "tune", "validation", "all"]
-"""`all` is what data without splits has."""
+"""`all` is the only split of data without splits."""
 Part = Literal["fit", "tune", "validation"]
-"""What a training is made of."""
+"""The splits of a training."""
 Place = Literal["first", "tune", "middle", "late", "last"]
-"""First: the weights are fitted to it. Middle: it chooses, where there is a later one, and else measures. Late: as the
-middle one, but later. Last: it measures. Tune chooses always."""
+"""Names by role. First: fits the weights. Middle: tunes if there is a later split, else validates. Late: as middle, but
+later. Last: validates. Tune: always tunes."""
 
 FIRST = ("fit", "train", "training", "trn")
 MIDDLE = (
@@ -31,7 +31,7 @@ MIDDLE = (
 )
 LATE = ("eval", "evaluation")
 LAST = ("test", "tests", "testing", "tst", "t10k", "holdout", "heldout", "privatetest")
-"""Each without what is between its words."""
+"""The names without separators between words."""
 PLACES: dict[str, Place] = {
     **dict.fromkeys(FIRST, "first"),
     "tune": "tune",
@@ -41,18 +41,18 @@ PLACES: dict[str, Place] = {
     **dict.fromkeys(LAST, "last"),
 }
 SET = {"set", "sets", "dataset", "seg", "split"}
-"""Words that belong to a split's name and change nothing: training_set, seg_test."""
+"""Words in a split's name that do not change its meaning: training_set, seg_test."""
 CONTENT = {"data", "images", "image", "imgs", "img", "pics", "photos", "folder"}
-"""Words that say what is in it: train_images."""
+"""Words for a split's content: train_images."""
 WORD = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+")
 """`PublicTest` is two words, and so is `public_test`."""
 ONLY_WORDS = re.compile(r"[A-Za-z0-9 ._-]+")
 YEAR = re.compile("(?:19|20)[0-9]{2}(?![0-9])")
 """As in val2017."""
 MOST_WORDS = 4
-"""Of a split's name."""
+"""The most words in a split's name."""
 MAX_LETTERS = 255
-"""Longer names mean no split."""
+"""Longer names are not splits."""
 
 
 def is_split(name: str) -> bool:
@@ -61,17 +61,17 @@ def is_split(name: str) -> bool:
 
 
 def is_test(name: str) -> bool:
-    """Whether a name means what is measured last: of such data the labels are not always given."""
+    """Whether a name means a test split, whose labels may be missing."""
     return _place(name) == "last"
 
 
 def same_split(first: str, second: str) -> bool:
-    """Whether two names mean the same split whatever is beside them, such as val and Validation."""
+    """Whether two names always mean the same split, such as val and Validation."""
     return is_split(first) and _place(first) == _place(second)
 
 
 def split_in(name: str) -> str:
-    """The part of a longer name that means a split, as it is written there; empty where none does, or several do.
+    """The part of a longer name that means a split, as written there; empty if there is none, or several.
 
     `emnist-letters-train` gives `train`, `x_train` too, and `val_set_labels` gives `val_set`.
     """
@@ -84,13 +84,13 @@ def split_in(name: str) -> str:
 
 
 def splits_of(names: Iterable[str], where: str) -> dict[str, SplitName]:
-    """Which split each of these names means, beside the others; names that mean none are left away.
+    """The split that each of these names means, given the others; names that mean no split are omitted.
 
-    `fit`, `tune` and `validation` mean themselves, and so does each other name where it can: of two the second is
-    validation, whatever it is called; of three the middle one is tune.
+    `fit`, `tune` and `validation` mean themselves, as do other names if possible: of two, the second is validation,
+    whatever its name; of three, the middle one is tune.
 
     Args:
-        where: what messages say that the names are of.
+        where: the origin of the names in messages.
 
     Raises:
         SourceError: two names mean one split.
@@ -126,9 +126,10 @@ def how_taken(splits: Mapping[str, SplitName]) -> str:
 
 
 def _place(name: str, beside: set[str] = SET | CONTENT) -> Place | None:
-    """
+    """The role of a split's name; None for other names.
+
     Args:
-        beside: words that may be beside the split's own.
+        beside: other words that the name may contain.
     """
     if len(name) > MAX_LETTERS or not ONLY_WORDS.fullmatch(name):
         return None

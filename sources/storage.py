@@ -1,7 +1,7 @@
-"""Room for stacked images: in memory, or where they would take too much of it, in a file.
+"""Space for stacked images: in memory, or if they are too large for it, in a file.
 
-The file has no name, so it is gone with the images, however the process ends. It lies in $TMPDIR, or in /var/tmp, which
-is a disk also where /tmp is memory.
+The file has no name, so it disappears with the images, however the process ends. It is in $TMPDIR, or in /var/tmp,
+which is on a disk even if /tmp is in memory.
 """
 
 import math
@@ -17,20 +17,20 @@ from vouch.sources.image_file import ImageFile
 from vouch.sources.images import Images
 
 SHARE_IN_MEMORY = 0.25
-"""Of the memory that may be taken: splitting may copy the images once, and fitting needs room as well."""
+"""Images may take this share of the memory: splitting may copy them once, and fitting needs memory too."""
 _MEMINFO, _CONTAINER = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
 def room_for(shape: tuple[int, ...], memory: int | None = None) -> Images:
-    """Images of this shape, with any content, to be filled row by row.
+    """Images of this shape with undefined content, to be filled row by row.
 
     Args:
         shape: (N, H, W) or (N, H, W, C).
-        memory: bytes that everything together may take; what takes more than a quarter of it lies in a file. None: what
-            is available.
+        memory: limit in bytes for everything together; images that take more than a quarter are in a file. None: the
+            available memory.
 
     Raises:
-        SourceError: there is no such room on the disk either.
+        SourceError: the disk does not have enough space either.
     """
     if math.prod(shape) <= SHARE_IN_MEMORY * (available_memory() if memory is None else memory):
         return np.empty(shape, dtype=np.uint8)
@@ -40,23 +40,23 @@ def room_for(shape: tuple[int, ...], memory: int | None = None) -> Images:
     except (OSError, OverflowError, ValueError) as err:
         raise SourceError(
             f"{shape[0]:,} images of {' x '.join(map(str, shape[1:]))} take {math.prod(shape) / 1e9:,.1f} GB and do "
-            f"not fit into memory; pass a smaller --size HxW, or set TMPDIR to a folder with more room than {folder} "
+            f"not fit into memory; pass a smaller --size HxW, or set TMPDIR to a folder with more space than {folder} "
             "has"
         ) from err
 
 
 def plan_room(count: int, shape: tuple[int, ...], memory: int | None = None) -> int:
-    """Where so many images will be, before room for them is taken.
+    """The memory that this many images will take, before any is allocated.
 
     Args:
-        shape: of one of them.
+        shape: of one image.
         memory: as for `room_for`.
 
     Returns:
-        bytes that they take of the memory; 0 where they lie in a file.
+        bytes of memory; 0 if they will be in a file.
 
     Raises:
-        SourceError: the disk has no room for them.
+        SourceError: the disk does not have enough space.
     """
     memory, folder = available_memory() if memory is None else memory, _folder()
     size = count * math.prod(shape)
@@ -64,15 +64,15 @@ def plan_room(count: int, shape: tuple[int, ...], memory: int | None = None) -> 
         return size
     if size > (free := shutil.disk_usage(folder).free):
         raise SourceError(
-            f"{count:,} images of {' x '.join(map(str, shape))} take {size / 1e9:,.1f} GB; of {memory / 1e9:,.1f} GB "
-            f"of memory a quarter is for images, and {folder} has {free / 1e9:,.1f} GB left: pass a smaller --size "
-            "HxW, or set TMPDIR to a folder with more room"
+            f"{count:,} images of {' x '.join(map(str, shape))} take {size / 1e9:,.1f} GB; a quarter of "
+            f"{memory / 1e9:,.1f} GB of memory is for images, and {folder} has {free / 1e9:,.1f} GB free: pass a "
+            "smaller --size HxW, or set TMPDIR to a folder with more space"
         )
     return 0
 
 
 def available_memory() -> int:
-    """Bytes that may still be taken, as Linux and the container's limit say; where neither does, 4 GiB."""
+    """Available memory in bytes, from Linux and the container's limit; 4 GiB if neither is known."""
     available = [
         int(line.split()[1]) << 10
         for line in (_MEMINFO.read_text().splitlines() if _MEMINFO.exists() else ())
@@ -82,7 +82,7 @@ def available_memory() -> int:
 
 
 def _left_in_container() -> list[int]:
-    """What the control group leaves, of either version: of files that were read, the system gives memory back."""
+    """The memory that the control group (version 1 or 2) leaves; memory of cached files counts as free."""
     for limit_file, used_file, word in (
         ("memory.max", "memory.current", "inactive_file"),
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),

@@ -1,4 +1,4 @@
-"""What was read, in one line that a person can check against what they know of their images."""
+"""One line about the images that were read, for the user to check."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from vouch.sources.images import Images, batches
 from vouch.sources.left_out import ALL_READ, LeftOut
 
 MOST_LISTED = 20
-"""Classes that are listed; of more, the smallest and the largest are named."""
+"""Up to this many classes are listed; of more, only the smallest and the largest."""
 MOST_LETTERS = 40
-"""Of a class's name, in the line."""
+"""The most characters of a class's name in the line."""
 CHANNELS = {1: "grey", 2: "grey with alpha", 3: "colour", 4: "colour with alpha"}
 
 
@@ -25,23 +25,23 @@ class Summary:
     images: int
     task: Task
     classes: tuple[tuple[str, int], ...]
-    """Each with how many images it has."""
+    """Classes with their numbers of images."""
     unlabelled: int
-    """Images that have none of several labels."""
+    """Multi-label: images without a label."""
     shape: tuple[int, ...]
-    """Of one image as an array: (H, W) or (H, W, C)."""
+    """Shape of an image as an array: (H, W) or (H, W, C)."""
     values: tuple[int, int]
-    """The lowest and the highest."""
+    """The lowest and the highest pixel value."""
     file_sizes: tuple[tuple[int, int], ...]
-    """Heights and widths of the files, in rising order; none where images come from arrays."""
+    """Heights and widths of the files, sorted; empty for images from arrays."""
     deep: tuple[int, int, int] | None = None
-    """How many files have 16 bits, and the lowest and the highest of their samples; None: none has."""
+    """The number of 16-bit files, and their lowest and highest samples; None without such files."""
     left_out: LeftOut = ALL_READ
-    """What was not read."""
+    """Files that were not read."""
 
     @classmethod
     def of(cls, source: Source) -> "Summary":
-        """Looks at every value once."""
+        """The summary; reads every pixel once."""
         parts = list(source.splits.values())
         counts = np.sum([images_of_each(part.labels, len(source.classes)) for part in parts], axis=0).tolist()
         bare = sum(int((~part.labels.any(axis=1)).sum()) for part in parts if part.task == "multi_label")
@@ -59,11 +59,11 @@ class Summary:
 
     @property
     def colour(self) -> str:
-        """Of the pixels, in words."""
+        """The pixels' colour, in words."""
         return CHANNELS[self.shape[2] if len(self.shape) == 3 else 1]
 
     def sentence(self) -> str:
-        """All of it."""
+        """The line."""
         height, width = self.shape[:2]
         low, high = self.values
         deep = ""
@@ -78,7 +78,7 @@ class Summary:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """The same for programs."""
+        """The same as JSON values."""
         return {
             "images": self.images,
             "task": self.task,
@@ -94,7 +94,7 @@ class Summary:
         }
 
     def _files(self) -> str:
-        """Where the images were resized: from what."""
+        """The files' sizes, if the images were resized."""
         if not self.file_sizes or self.file_sizes == (self.shape[:2],):
             return ""
         by_area = sorted(self.file_sizes, key=lambda size: (size[0] * size[1], size))
@@ -105,7 +105,7 @@ class Summary:
 
 
 def not_read(left_out: LeftOut) -> str:
-    """` and left out 3`, to be put behind how many images were read; empty where none was left out."""
+    """` and left out 3`, to append to the number of images; empty if none was left out."""
     return f" and left out {left_out.images:,}" if left_out.images else ""
 
 
@@ -113,8 +113,8 @@ def in_words(task: Task, classes: Sequence[tuple[str, int]], unlabelled: int = 0
     """`2 classes (cat 120, dog 96)`; of many, the smallest and the largest.
 
     Args:
-        classes: each with how many images it has.
-        unlabelled: images that have none of several labels.
+        classes: with their numbers of images.
+        unlabelled: images without a label, for several labels.
     """
     one, several = ("label", "labels") if task == "multi_label" else ("class", "classes")
     if len(classes) <= MOST_LISTED:
@@ -137,7 +137,7 @@ def _deep(origins: Sequence[np.ndarray]) -> tuple[int, int, int] | None:
 
 
 def _counted(one: tuple[str, int]) -> str:
-    """`cat 120`; `3: 120` where the name ends in a digit."""
+    """`cat 120`, or `3: 120` if the name ends in a digit."""
     name, count = one
     shown = _name(name)
     return f"{shown}{':' * shown[-1].isdigit()} {count:,}"

@@ -1,4 +1,4 @@
-"""What is known of a source before its images are decoded: enough to decide what they become, and whether to go on."""
+"""The facts about a source before its images are decoded: enough to decide how to decode them, and whether to go on."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -16,26 +16,26 @@ class Survey:
     """Labelled images by their numbers."""
 
     name: str
-    """What was asked for."""
+    """The user's `--data`."""
     classes: tuple[str, ...]
     task: Task
     sizes: Mapping[SplitName, int]
-    """Images of each split."""
+    """The number of images of each split."""
     shape: tuple[int, ...]
-    """Of one of them as an array: (H, W) or (H, W, C); of files that nothing is decided about, of a middle size."""
+    """Shape of an image as an array: (H, W) or (H, W, C); for files before a decision, of the median size."""
     headers: Headers | None = None
-    """What those of the files tell, of a few of them at first; None: the images come from arrays."""
+    """The headers of the files, at first of only a few; None for images from arrays."""
 
     @classmethod
     def of(cls, source: Source) -> "Survey":
-        """Of one that is read already."""
+        """The survey of a source that was already read."""
         shape = next(iter(source.splits.values())).images.shape[1:]
         sizes = {split: len(part) for split, part in source.splits.items()}
         return cls(source.name, source.classes, source.task, sizes, shape, source.headers)
 
     @property
     def images(self) -> int:
-        """Of all splits together."""
+        """The number of images of all splits together."""
         return sum(self.sizes.values())
 
     @property
@@ -45,24 +45,24 @@ class Survey:
 
     @property
     def sides(self) -> tuple[int, int]:
-        """Height and width of the images as they came: of files the medians."""
+        """Original height and width of the images; for files the medians."""
         return self.headers.median if self.headers else (self.shape[0], self.shape[1])
 
     @property
     def one_size(self) -> bool:
-        """Whether all images came with the same height and width."""
+        """Whether all images originally have the same height and width."""
         return self.headers is None or self.headers.one_size
 
     @property
     def colour(self) -> bool:
-        """Whether any image came in colour."""
+        """Whether any image is originally in colour."""
         return self.headers.colour if self.headers else len(self.shape) == 3 and self.shape[2] >= 3
 
     def as_wanted(self, wanted: Wanted) -> "Survey":
-        """With the shape that files are decoded to under this; arrays keep theirs.
+        """The survey with the shape that files are decoded to with these settings; arrays keep theirs.
 
         Raises:
-            SourceError: the files differ in size and none is given.
+            SourceError: the files differ in size and no size is set.
         """
         if self.headers is None:
             return self
@@ -70,10 +70,9 @@ class Survey:
 
 
 Decide = Callable[[Survey], Wanted]
-"""What files are to become, or an error where it is of no use to go on.
+"""Decides how files are decoded, or raises if it is useless to go on.
 
-Files: asked with a few headers read and no pixel decoded, and again where other files turn out otherwise (the first of
-another size, the first in colour; the medians of all at the end), so it must depend on nothing but the survey, and say
-nothing to people. The answer is complete: what is asked for beside it has no effect. Arrays: asked once, when they are
-read; they stay as they are.
+Files: called with a few headers and no decoded pixel, and again if later files differ (the first of another size, the
+first in colour, and at the end with the medians of all). So it must depend only on the survey, and print nothing. Its
+result is complete and replaces all other settings. Arrays: called once, after they are read; they are not changed.
 """

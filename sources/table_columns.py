@@ -1,6 +1,6 @@
-"""What the columns of a table of pixels mean: which is the label, which the split, which are pixels and in what order.
+"""The meaning of the columns of a table of pixels: the label, the split, and the pixels with their order.
 
-Pure: it sees the first rows. A header says it by its names; what it leaves open is an error that shows the names.
+Pure: it gets the first rows. The header's names decide; an unclear header is an error that shows the names.
 """
 
 import re
@@ -17,43 +17,43 @@ from vouch.sources.text_tables import Rows, is_number
 
 LABEL_COLUMN = "label, class, target or y"
 CHANNEL = re.compile(r"(?:(?<=[\d_.\- ])|^)(red|green|blue|r|g|b)(?=[\d_.\- ]|$)", re.IGNORECASE)
-"""A channel's name within a column's: `r0`, `pixel_0_0_r`, `red.17`."""
+"""A channel in a column's name: `r0`, `pixel_0_0_r`, `red.17`."""
 PACKED = re.compile(r"\s*\[?\s*[0-9.eE+-]+(?:[\s,]+[0-9.eE+-]+){3,}\s*\]?\s*")
-"""Four numbers or more in one value."""
+"""A value with four or more numbers."""
 
 
 @dataclass(frozen=True)
 class TableColumns:
-    """Places of the columns, from 0."""
+    """Positions of the columns, from 0."""
 
     header_lines: int
     """Lines before the first example."""
     count: int
     label: int
     pixels: tuple[int, ...]
-    """In the order of the file; one alone where `packed`."""
+    """In the file's order; only one if `packed`."""
     note: str
-    """How the label is known."""
+    """How the label's column was found."""
     packed: bool = False
-    """Whether all pixels are in one column, with blanks between."""
+    """Whether all pixels are in one column, separated by blanks."""
     split: int | None = None
     index: int | None = None
-    """A column without a name, which must count the lines."""
+    """A column without a name, which must number the lines."""
     aside: tuple[str, ...] = ()
-    """Names of columns that are left aside."""
+    """Names of ignored columns."""
     names: tuple[str, ...] = ()
-    """Of the pixels' columns; none where no header names them one by one."""
+    """Names of the pixels' columns; empty if no header names them one by one."""
 
 
 def columns_of(where: str, rows: Rows) -> TableColumns:
-    """What the columns of a table mean.
+    """The columns of a table.
 
     Args:
-        where: what messages call the file.
+        where: the file's name in messages.
         rows: its first rows, at least one.
 
     Raises:
-        SourceError: a header that does not say which column is the label, or names columns that are no pixels.
+        SourceError: the label's column is unclear, or some columns are neither label nor pixels.
     """
     names = [tidy(name) for name in rows[0][1]]
     second = rows[1][1] if len(rows) > 1 else []
@@ -65,7 +65,7 @@ def columns_of(where: str, rows: Rows) -> TableColumns:
     if len(second) != len(names):
         raise SourceError(
             f"{where}: the header names {len(names):,} columns, but line {rows[1][0]} has {len(second):,} values; "
-            "expected a name for each"
+            "expected one name per value"
         )
     return _with_header(where, rows, names, packed)
 
@@ -81,7 +81,7 @@ def _without_header(where: str, rows: Rows, packed: list[int]) -> TableColumns:
         )
     words = [{column for column, value in enumerate(row) if not is_number(value)} for _, row in rows]
     if count > 2 and all(one == {count - 1} for one in words):
-        note = "labels: the last column, which alone holds no numbers"
+        note = "labels: the last column, the only one without numbers"
         return TableColumns(0, count, count - 1, tuple(range(count - 1)), note)
     note = "labels: the first column, because there is no header"
     return TableColumns(0, len(first), 0, tuple(range(1, count)), note)
@@ -134,11 +134,11 @@ def _is_split(name: str, rows: Rows, column: int) -> bool:
 def _label_column(where: str, names: list[str], others: list[int], sure: bool) -> int:
     """
     Args:
-        others: columns that are no pixels for certain, or may be some.
+        others: columns that are not pixels, or may not be.
         sure: whether none of them can be a pixel.
 
     Raises:
-        SourceError: none of the columns is called a label, or several are.
+        SourceError: no column has a usual name for labels, or several have.
     """
     found = [column for column in others if plain(names[column]) in column_names.LABEL]
     if not found and sure and len(others) == 1:
@@ -149,15 +149,15 @@ def _label_column(where: str, names: list[str], others: list[int], sure: bool) -
         both = " and ".join(f"{names[column]} (column {column + 1:,})" for column in found[:2])
         raise SourceError(f"{where} has two columns of labels, {both}; remove or rename one of them")
     raise SourceError(
-        f"{where} begins with a header ({listed(names)}) that does not say which column is the label; call that "
-        f"column {LABEL_COLUMN}, or remove the header where the label comes first"
+        f"{where} has a header ({listed(names)}) that does not name a column of labels; call that column "
+        f"{LABEL_COLUMN}, or remove the header if the label comes first"
     )
 
 
 def _is_header(names: list[str], second: list[str]) -> bool:
-    """Whether a first row names the columns: all are words, one is called as labels are, or columns are counted.
+    """Whether a first row is a header: all are words, one is a usual name for labels, or the columns are numbered.
 
-    The label of a first example may be called so too, as long as pixels follow that do not count.
+    The first example's label may be such a name too, if pixels follow that are not numbered.
     """
     if len(names) > 1 and not any(is_number(name) for name in names[1:]):
         return True
@@ -178,7 +178,7 @@ def _form(name: str) -> str:
 
 
 def _usual_form(names: Sequence[str]) -> str:
-    """The form that most names have, where it has a number; else empty: names that say nothing of an order."""
+    """The form of most names, if it has a number; else empty: the names have no order."""
     usual, count = Counter(map(_form, names)).most_common(1)[0]
     return usual if "#" in usual and count > len(names) / 2 else ""
 
@@ -189,21 +189,22 @@ def numbers_in(name: str) -> tuple[int, ...]:
 
 
 def channel_in(name: str) -> str:
-    """`r`, `g` or `b`; empty where a name has none."""
+    """`r`, `g` or `b`; empty without a channel in the name."""
     found = CHANNEL.search(name)
     return found[1][0].lower() if found else ""
 
 
 def _check_order(where: str, names: Sequence[str]) -> None:
-    """
+    """Checks the order of the names' numbers.
+
     Raises:
-        SourceError: names with numbers are out of their order, within each channel.
+        SourceError: the numbers are not in order within a channel.
     """
     for channel in ("", "r", "g", "b"):
         of_channel = [name for name in names if channel_in(name) == channel]
         for first, second in pairwise(of_channel):
             if numbers_in(second) <= numbers_in(first):
                 raise SourceError(
-                    f"{where} has its pixels out of order: {second[:30]} comes behind {first[:30]}; sort the columns "
+                    f"{where} has its pixels out of order: {second[:30]} comes after {first[:30]}; sort the columns "
                     "by their numbers"
                 )

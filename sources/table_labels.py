@@ -1,6 +1,6 @@
-"""Labels of a table of pixels: numbers as classes, and whether the column that was taken for them can be the one.
+"""Labels of a table of pixels: numbers as classes, and a check that the right column was used.
 
-Pure: it sees what was read.
+Pure: it gets the values.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from vouch.sources.text_tables import is_number
 
 
 def whole_numbers(labels: list[str]) -> tuple[list[str], list[str]]:
-    """Labels such as 3.0 and 3.000e+00 as 3, where all are written so; and what is worth a note."""
+    """Labels such as 3.0 and 3.000e+00 as 3, if all are such numbers; and a note for the user."""
     known = {label: float(label) if is_number(label) else -1.0 for label in set(labels)}
     if any(label.isdecimal() for label in known) or not all(one >= 0 and one == round(one) for one in known.values()):
         return labels, []
@@ -18,10 +18,10 @@ def whole_numbers(labels: list[str]) -> tuple[list[str], list[str]]:
 
 
 def check_place(where: str, labels: list[str], pixels: np.ndarray) -> None:
-    """Whether labels that were taken from the first column, as there is no header, may rather be the last one.
+    """Checks whether the labels of a table without a header could be in the last column instead of the first.
 
     Args:
-        where: what messages call the file.
+        where: the file's name in messages.
         pixels: uint8, shape (N, P), in the order of the columns.
 
     Raises:
@@ -35,7 +35,7 @@ def check_place(where: str, labels: list[str], pixels: np.ndarray) -> None:
     if _count(last, len(labels)) and (of_pixels or not _count(first, len(labels))):
         raise SourceError(
             f"{where} has no header, and its labels may be in the first column ({_shown(first)}) or in the last "
-            f"({_shown(last)}); add a first line with a name for each column, which calls the one of them label"
+            f"({_shown(last)}); add a first line with a name for each column, and name the right one label"
         )
 
 

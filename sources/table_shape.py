@@ -1,4 +1,4 @@
-"""The shape of the images in a table of pixels: from what is asked for, from the columns' names, or a square. Pure."""
+"""The shape of the images in a table of pixels: from the user, from the columns' names, or a square. Pure."""
 
 import math
 from collections.abc import Sequence
@@ -16,30 +16,30 @@ MOST_CHANNELS = 4
 
 @dataclass(frozen=True, eq=False)
 class TableShape:
-    """What a line of pixels becomes."""
+    """The shape of an image, and the order of its values in a line."""
 
     shape: tuple[int, ...]
     """(H, W) or (H, W, C)."""
     order: np.ndarray | None = None
-    """Where the line has each value of the image, row by row with channels last; None: in this order."""
+    """Positions in the line of the image's values, row by row with channels last; None: the same order."""
     note: str = ""
-    """What was chosen, where that was not the only way."""
+    """A note on the choice, if there were several ways."""
 
     def of(self, lines: np.ndarray) -> np.ndarray:
-        """The images in these lines, shape (N, P) before."""
+        """The images in these lines of shape (N, P)."""
         return (lines if self.order is None else lines[:, self.order]).reshape(len(lines), *self.shape)
 
 
 def shape_of(where: str, count: int, names: Sequence[str], wanted: Wanted) -> TableShape:
-    """The shape of images of so many values.
+    """The shape of images with this many values.
 
     Args:
-        where: what messages call the file.
-        names: of the columns; none where they are not named one by one.
+        where: the file's name in messages.
+        names: of the columns; empty if they are not named one by one.
         wanted: size, channels and layout, as far as they are known.
 
     Raises:
-        SourceError: nothing says it, or what is asked for needs another number of values.
+        SourceError: the shape is unknown, or the wanted one needs another number of values.
     """
     if {"r", "g", "b"} <= set(map(channel_in, names)):
         return _by_channel(where, names, wanted)
@@ -50,7 +50,7 @@ def shape_of(where: str, count: int, names: Sequence[str], wanted: Wanted) -> Ta
     if channels == 1:
         return TableShape((height, width))
     planes = wanted.layout == "nchw"
-    said = "one plane after the other" if planes else "those of a pixel side by side"
+    said = "one plane after the other" if planes else "the values of a pixel side by side"
     other = "" if wanted.layout else "; --layout nchw for one plane after the other"
     note = f"{shape_text((height, width))} pixels with {channels} channels, {said}{other}"
     return TableShape((height, width, channels), _of_planes(height * width, channels) if planes else None, note)
@@ -59,7 +59,7 @@ def shape_of(where: str, count: int, names: Sequence[str], wanted: Wanted) -> Ta
 def _size(where: str, count: int, wanted: Wanted) -> tuple[int, tuple[int, int]]:
     """Channels, and height and width."""
     if count < 1:
-        raise SourceError(f"{where} has only one column; expected a label, then the pixels, with commas between")
+        raise SourceError(f"{where} has only one column; expected a label, then the pixels, separated by commas")
     for channels in (wanted.channels,) if wanted.channels else (1, 3):
         side = math.isqrt(count // channels)
         height, width = wanted.size or (side, side)
@@ -70,15 +70,13 @@ def _size(where: str, count: int, wanted: Wanted) -> tuple[int, tuple[int, int]]
         told += f"{' with' if told else ''} --channels {wanted.channels}"
     if wanted.size:
         needed = wanted.size[0] * wanted.size[1] * max(1, wanted.channels)
-        raise SourceError(f"{where} has {count:,} pixels a line, {told} needs {needed:,}")
+        raise SourceError(f"{where} has {count:,} pixels per line, but {told} needs {needed:,}")
     square = f"not {wanted.channels} times a square number" if wanted.channels > 1 else "not a square number"
-    raise SourceError(
-        f"{where} has {count:,} pixels a line, {square}: pass --size HxW, and --channels 3 where they are colour"
-    )
+    raise SourceError(f"{where} has {count:,} pixels per line, {square}: pass --size HxW, and --channels 3 for colour")
 
 
 def _grid(names: Sequence[str]) -> tuple[int, ...]:
-    """Lengths of the axes that the names count, where they count every place; else empty. An axis of 1 is none."""
+    """Lengths of the axes that the names number, if every position has a name; else empty. Omits axes of length 1."""
     numbers = [numbers_in(name) for name in names]
     if not numbers or len({len(one) for one in numbers}) > 1:
         return ()
@@ -87,19 +85,19 @@ def _grid(names: Sequence[str]) -> tuple[int, ...]:
 
 
 def _of_grid(grid: tuple[int, ...]) -> TableShape | None:
-    """Rows and columns; or channels before or behind them, where only one of the three is short enough for them."""
+    """Rows and columns; with channels before or after them, if exactly one axis is short enough for channels."""
     if len(grid) == 2:
-        return TableShape(grid, note=f"{shape_text(grid)} pixels, as the columns are called")
+        return TableShape(grid, note=f"{shape_text(grid)} pixels, from the names of the columns")
     if len(grid) != 3 or not (grid[2] <= MOST_CHANNELS or grid[0] <= MOST_CHANNELS < min(grid[1:])):
         return None
     planes = grid[2] > MOST_CHANNELS
     *size, channels = (*grid[1:], grid[0]) if planes else grid
-    note = f"{shape_text(size)} pixels with {channels} channels, as the columns are called"
+    note = f"{shape_text(size)} pixels with {channels} channels, from the names of the columns"
     return TableShape((*size, channels), _of_planes(math.prod(size), channels) if planes else None, note)
 
 
 def _by_channel(where: str, names: Sequence[str], wanted: Wanted) -> TableShape:
-    """Columns that name red, green and blue, in whatever order."""
+    """Columns named red, green and blue, in any order."""
     places = [[place for place, name in enumerate(names) if channel_in(name) == channel] for channel in "rgb"]
     numbers = [[numbers_in(names[place]) for place in of_channel] for of_channel in places]
     if not numbers[0] == numbers[1] == numbers[2] or len(names) != 3 * len(places[0]):
@@ -114,10 +112,10 @@ def _by_channel(where: str, names: Sequence[str], wanted: Wanted) -> TableShape:
     else:
         _, (height, width) = _size(where, pixels, Wanted(size=wanted.size))
     order = np.array(places).T.reshape(-1)
-    note = f"{shape_text((height, width))} pixels in colour, as the columns are called"
+    note = f"{shape_text((height, width))} pixels in colour, from the names of the columns"
     return TableShape((height, width, 3), order, note)
 
 
 def _of_planes(pixels: int, channels: int) -> np.ndarray:
-    """Where channels that come one plane after the other have each value of an image with channels last."""
+    """Positions in planar order (one channel after the other) of an image's values with channels last."""
     return np.arange(pixels * channels).reshape(channels, pixels).T.reshape(-1)

@@ -1,7 +1,7 @@
 """The values of a table of pixels: labels, splits and pixels of all its lines, as arrays.
 
-numpy reads a table with a column for each pixel; only where it refuses is the file gone through line by line, to say
-which line is at fault. Pixels in one column are read line by line.
+numpy reads a table with a column for each pixel; only if it fails, the file is read line by line to find the wrong
+line. Pixels in one column are read line by line.
 """
 
 import csv
@@ -28,26 +28,26 @@ class TableValues:
 
     labels: list[str]
     splits: list[str]
-    """Of each line; empty where no column says them."""
+    """Each line's split; empty without a column of splits."""
     pixels: np.ndarray
     """uint8, shape (N, P), in the order of the columns."""
     said: list[str]
-    """What was made of the pixels, where they were not 0 to 255."""
+    """A note on the conversion of the pixels, if they were not 0 to 255."""
 
 
 Read = tuple[np.ndarray, dict[int, list[str]]]
-"""The pixels, shape (N, P), and the text of the other columns by their places."""
+"""The pixels, shape (N, P), and the text of the other columns by position."""
 
 
 def read_values(path: Path, columns: TableColumns, writing: Writing, pixels: int) -> TableValues:
     """All lines of a table.
 
     Args:
-        pixels: P, of every line.
+        pixels: P, the number per line.
 
     Raises:
-        SourceError: a line that is not a label and so many pixels, or a column without a name that does not count.
-        UnicodeDecodeError, csv.Error, OSError: as they are met.
+        SourceError: a line is not a label and P pixels, or a column without a name does not number the lines.
+        UnicodeDecodeError, csv.Error, OSError: while reading.
     """
     read = _read_packed if columns.packed else _read_wide
     said: list[str] = []
@@ -73,10 +73,10 @@ def read_values(path: Path, columns: TableColumns, writing: Writing, pixels: int
 
 
 def _read_wide(path: Path, columns: TableColumns, writing: Writing, _pixels: int, dtype: np.dtype) -> Read:
-    """Raises ValueError, or DeprecationWarning, where a value is none of this type."""
+    """Raises ValueError or DeprecationWarning if a value is not of this type."""
     record = np.dtype(
         [
-            (str(first), *((dtype, (count,)) if is_pixels else (object,)))  # columns side by side are one
+            (str(first), *((dtype, (count,)) if is_pixels else (object,)))  # adjacent columns are read as one
             for is_pixels, first, count in _runs(columns)
         ]
     )
@@ -91,7 +91,7 @@ def _read_wide(path: Path, columns: TableColumns, writing: Writing, _pixels: int
 
 
 def _runs(columns: TableColumns) -> list[tuple[bool, int, int]]:
-    """The columns from left to right: whether pixels, the first place, how many; others one by one."""
+    """The columns from left to right: whether they are pixels, the first position, and how many; others one by one."""
     of_pixels = set(columns.pixels)
     runs: list[tuple[bool, int, int]] = []
     for column in range(columns.count):
@@ -103,13 +103,13 @@ def _runs(columns: TableColumns) -> list[tuple[bool, int, int]]:
 
 
 def _read_packed(path: Path, columns: TableColumns, writing: Writing, pixels: int, dtype: np.dtype) -> Read:
-    """As `_read_wide`."""
+    """As `_read_wide`, for pixels in one column."""
     others: dict[int, list[str]] = {column: [] for column in range(columns.count) if column not in columns.pixels}
 
     def lines() -> Iterator[str]:
         for _, row in _examples(path, columns, writing):
             if len(row) != columns.count:
-                raise ValueError("a line of another length")
+                raise ValueError("a line has another length")
             for column, values in others.items():
                 values.append(row[column])
             yield _bare(row[columns.pixels[0]])
@@ -118,12 +118,12 @@ def _read_packed(path: Path, columns: TableColumns, writing: Writing, pixels: in
         warnings.simplefilter("error", DeprecationWarning)  # as above
         table = np.loadtxt(lines(), dtype, comments=None, ndmin=2)
     if table.shape != (len(others[columns.label]), pixels):
-        raise ValueError("a line of another number of pixels, or of none")
+        raise ValueError("a line has another number of pixels, or none")
     return table, others
 
 
 def unpacked(value: str) -> list[str]:
-    """The numbers of one value, as text: with blanks between, or commas, or as a list in brackets."""
+    """The numbers in one value, as text separated by blanks; they may be separated by commas, or in brackets."""
     return _bare(value).split()
 
 
@@ -132,14 +132,14 @@ def _bare(value: str) -> str:
 
 
 def _examples(path: Path, columns: TableColumns, writing: Writing) -> Iterator[tuple[int, list[str]]]:
-    """The rows behind the header, each with the number of its last line."""
+    """The rows after the header, each with the number of its last line."""
     with path.open(encoding=writing.encoding, newline="") as file, long_fields():
         yield from ((line, row) for line, row in rows_of(file, writing) if line > columns.header_lines)
 
 
 @contextmanager
 def long_fields() -> Iterator[None]:
-    """Within it a value may be as long as a line."""
+    """Allows values as long as a line inside the block."""
     before = csv.field_size_limit(MAX_LINE_BYTES)
     try:
         yield
@@ -148,7 +148,7 @@ def long_fields() -> Iterator[None]:
 
 
 def _first_bad_line(path: Path, columns: TableColumns, writing: Writing, pixels: int) -> SourceError | None:
-    """What is wrong with the first line that is of another length or has no number; else with a pixel that is none."""
+    """The error of the first line with another length or with a value that is not a number; else of a wrong pixel."""
     for is_pixel in (is_number, _is_byte):
         for line, row in _examples(path, columns, writing):
             if len(row) != columns.count:
@@ -187,5 +187,5 @@ def _check_index(path: Path, values: list[str]) -> None:
     if any(value.strip() != str(first + row) for row, value in enumerate(values)):
         raise SourceError(
             f"{path} has a first column without a name that does not number the lines ({', '.join(values[:3])}, ...); "
-            "name it label if it is that, or remove it"
+            "name it label if it has the labels, or remove it"
         )

@@ -1,6 +1,6 @@
-"""Images as lines of numbers: .csv files with a label and the pixels, in a column each or all in one.
+"""Images as lines of numbers: .csv files with a label and the pixels, one per column or all in one.
 
-A header says which column is the label; without one it is the first, or the last where that alone holds words.
+A header names the column of labels. Without a header it is the first, or the last if only that has words.
 """
 
 import csv
@@ -35,21 +35,21 @@ from vouch.sources.wanted import NOTHING, Wanted
 
 MAX_LABEL = 200  # characters; labels become an array as wide as the longest
 MAX_VALUE = 10_000
-"""Characters of a value in a table with a column for each pixel."""
+"""The most characters of a value in a table with a column for each pixel."""
 FIRST_ROWS = 3
-"""Rows that the separator and the columns are found by."""
+"""The separator and the columns are found from this many rows."""
 
 
 def read_csv(name: str, path: Path, wanted: Wanted = NOTHING) -> Source:
-    """The source in a .csv file, split where a column says so.
+    """The source in a .csv file, split if it has a column of splits.
 
     Args:
-        wanted: size, channels and the order of axes, as far as they are known; else images are square, and grey where
-            that is possible.
+        wanted: size, channels and the order of axes, as far as they are known; else images are square, and grey if
+            possible.
 
     Raises:
-        SourceError: not such a file, a header that does not name the column of labels, a line that is not a label and
-            as many pixels as the others have, or pixels that do not make up images of this size.
+        SourceError: not such a file, a header without a column of labels, a line that is not a label and as many
+            pixels as the others, or a number of pixels that does not fit the size.
     """
     table = _read_speaking(path, wanted)
     columns, values = table.columns, table.values
@@ -59,7 +59,7 @@ def read_csv(name: str, path: Path, wanted: Wanted = NOTHING) -> Source:
         check_place(str(path), texts, values.pixels)
     images, labels = table.shape.of(values.pixels), np.array(texts)
     said = [*table.writing.in_words(), *values.said, *floats, table.shape.note]
-    said += [f"left aside: {', '.join(columns.aside)}"] if columns.aside else []
+    said += [f"ignored: {', '.join(columns.aside)}"] if columns.aside else []
     notes = [columns.note, *([f"{path.name}: {'; '.join(filter(None, said))}"] if any(said) else [])]
     splits = splits_of(values.splits, f"the column of splits in {path}")
     parts: dict[SplitName, tuple[np.ndarray, np.ndarray]] = {}
@@ -72,7 +72,7 @@ def read_csv(name: str, path: Path, wanted: Wanted = NOTHING) -> Source:
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """A table that was read, and how."""
+    """A table, with its columns and its encoding."""
 
     columns: TableColumns
     shape: TableShape
@@ -94,7 +94,7 @@ def _read_speaking(path: Path, wanted: Wanted) -> _Table:
 
 
 def _read_in_any_encoding(path: Path, wanted: Wanted) -> _Table:
-    """In that which the first bytes show; else as Windows-1252, where its labels are words of such letters."""
+    """Reads the table in the encoding that the first bytes show; else as Windows-1252, if its labels look like that."""
     encoding = encoding_of(path)
     try:
         return _read(path, wanted, encoding)
@@ -120,10 +120,10 @@ def _read(path: Path, wanted: Wanted, encoding: str) -> _Table:
 
 
 def _look_at_start(path: Path, encoding: str) -> tuple[Writing, Rows]:
-    """How the table is written, and its first rows, at least one.
+    """The table's encoding and separator, and its first rows, at least one.
 
     Raises:
-        SourceError: there is none.
+        SourceError: it has no rows.
     """
     with path.open(encoding=encoding, newline="") as file, long_fields():
         said = said_separator(file.readline())
@@ -138,20 +138,22 @@ def _look_at_start(path: Path, encoding: str) -> tuple[Writing, Rows]:
 
 
 def _fits(rows: Rows) -> tuple[int, int]:
-    """How well a separator fits: rows of one length, and numbers, with a decimal comma as well."""
+    """How well a separator fits: rows of equal length, and numbers, also with a decimal comma."""
     alike = sum(len(row) == len(rows[0][1]) > 1 for _, row in rows)
     return alike, sum(is_number(value.replace(",", ".")) for value in rows[-1][1]) if rows else 0
 
 
 def _columns(path: Path, rows: Rows) -> TableColumns:
-    """
+    """The table's columns.
+
     Raises:
         SourceError: as `columns_of`; or it is a list of files.
     """
     values = [value.strip() for _, row in rows for value in row]
     if any(map(is_image, values)) and not any(map(PACKED.fullmatch, values)):
         raise SourceError(
-            f"{path} is a list of files, not a table of pixels; pass the folder that it lists, with this file in it"
+            f"{path} is a list of files, not a table of pixels; put it into the folder that it lists, and pass that "
+            "folder"
         )
     columns = columns_of(str(path), rows)
     if not columns.packed and any(len(value) > MAX_VALUE for _, row in rows for value in row):
@@ -160,7 +162,7 @@ def _columns(path: Path, rows: Rows) -> TableColumns:
 
 
 def _check_labels(path: Path, labels: list[str], column: int) -> None:
-    """A label is a name or a whole number: -1, 3.0 and 1e5 are more likely a missing label or a pixel."""
+    """Checks that labels are names or whole numbers: -1, 3.0 and 1e5 are more likely a missing label or a pixel."""
     for label in set(labels):
         if len(label) > MAX_LABEL or (is_number(label) and not label.isdecimal()):
             raise SourceError(

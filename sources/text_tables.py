@@ -1,6 +1,6 @@
-"""Tables as text, however a spreadsheet wrote them: which encoding, what stands between the values. Bounded.
+"""Tables as text, as spreadsheets write them: the encoding, and the separator. Memory is bounded.
 
-Knows nothing of what the columns mean.
+Does not know what the columns mean.
 """
 
 import csv
@@ -14,34 +14,34 @@ from vouch.sources.errors import SourceError
 SUFFIXES = (".csv", ".tsv")
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 UTF8 = "utf-8-sig"
-"""With or without the mark that spreadsheets write first."""
+"""With or without the byte order mark that spreadsheets write."""
 MAX_LINE_BYTES = 16 << 20
-"""Of the longest line: 1,024 x 1,024 pixels in colour. It is in memory as a whole."""
+"""The longest line: 1,024 x 1,024 pixels in colour. A line is in memory as a whole."""
 PROBE_BYTES = 4096
 CHUNK_BYTES = 1 << 20
 
 Rows = list[tuple[int, list[str]]]
-"""Rows that are not blank, each with the number of its last line, counted from 1."""
+"""Rows that are not blank, each with the number of its last line, from 1."""
 
 
 @dataclass(frozen=True)
 class Writing:
-    """How a table is written down."""
+    """A table's encoding and separator."""
 
     encoding: str
     separator: str = ","
     skipped: int = 0
-    """Lines before the table: 1 where the first says `sep=;`."""
+    """Lines before the table: 1 if the first is `sep=;`."""
 
     def in_words(self) -> list[str]:
-        """What is worth a note; nothing of commas and UTF-8."""
+        """Notes for the user; none for commas and UTF-8."""
         words = [f"{SEPARATORS[self.separator]} between its values"] * (self.separator != ",")
         names = {"cp1252": "Windows-1252 text (Latin-1)"}
         return words + [names.get(self.encoding, "UTF-16 text")] * (self.encoding != UTF8)
 
 
 def encoding_of(path: Path) -> str:
-    """The encoding that the first bytes show: UTF-16 by its mark or by its zero bytes, else UTF-8.
+    """The encoding from the first bytes: UTF-16 by its byte order mark or zero bytes, else UTF-8.
 
     Raises:
         OSError: the file cannot be read.
@@ -60,13 +60,13 @@ def encoding_of(path: Path) -> str:
 
 
 def check_lines(path: Path, most: int | None = None) -> None:
-    """Whether every line is short enough to be held in memory.
+    """Checks that every line is short enough to be in memory.
 
     Args:
-        most: bytes; None: as many as any table may have.
+        most: bytes; None: the limit for tables.
 
     Raises:
-        SourceError: one is not.
+        SourceError: a line is too long.
         OSError: the file cannot be read.
     """
     number, run = 1, 0
@@ -75,13 +75,13 @@ def check_lines(path: Path, most: int | None = None) -> None:
         while chunk := file.read(CHUNK_BYTES):
             first, last = _ends(chunk)
             if run + (len(chunk) if first < 0 else first) > most:
-                raise SourceError(f"{path}: line {number:,} has over {most:,} bytes; expected a line for each image")
+                raise SourceError(f"{path}: line {number:,} has over {most:,} bytes; expected one line per image")
             number += chunk.count(b"\n")
             run = run + len(chunk) if first < 0 else len(chunk) - 1 - last
 
 
 def _ends(chunk: bytes) -> tuple[int, int]:
-    """Where the first line of a piece ends, and the last; -1 where none does."""
+    """Where the first and the last line end in a piece; -1 if no line ends in it."""
     firsts = [at for at in (chunk.find(b"\n"), chunk.find(b"\r")) if at >= 0]
     return min(firsts, default=-1), max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
 
@@ -90,11 +90,11 @@ def rows_of(lines: Iterable[str], writing: Writing, strict: bool = False) -> Ite
     """The rows of a table that are not blank, each with the number of its last line.
 
     Args:
-        lines: from the first on.
-        strict: whether quotes in wrong places are an error.
+        lines: from the first.
+        strict: whether misplaced quotes are an error.
 
     Raises:
-        csv.Error: as the csv module finds it.
+        csv.Error: from the csv module.
     """
     reader = csv.reader(lines, delimiter=writing.separator, strict=strict)
     for row in reader:
@@ -103,25 +103,25 @@ def rows_of(lines: Iterable[str], writing: Writing, strict: bool = False) -> Ite
 
 
 def said_separator(first_line: str) -> str:
-    """The separator that a first line `sep=;` names, as spreadsheets write it; empty where it does not."""
+    """The separator in a first line `sep=;` of a spreadsheet; empty without such a line."""
     name, _, said = first_line.strip("\ufeff\"' \r\n").partition("=")
     return said if name.lower() == "sep" and said in SEPARATORS else ""
 
 
 def is_western(text: str) -> bool:
-    """Whether no word consists mostly of letters with accents, as text of another alphabet read as Latin-1 would."""
+    """Whether no word has mostly accented letters, as text in another alphabet would have if read as Latin-1."""
     return not any(map(_is_misread, (word for word in re.findall(r"\w+", text) if not word.isascii())))
 
 
 def _is_misread(word: str) -> bool:
-    """Whether a word is no Latin-1: mostly accents, capitals with accents amid small letters (Mac), or florins."""
+    """Whether a word is not Latin-1: mostly accents, accented capitals inside small letters (Mac), or florin signs."""
     accents = [letter for letter in word if not letter.isascii()]
     amid = word.lower() != word and any(letter.isupper() and not letter.isascii() for letter in word[1:])
     return len(accents) * 2 > len(word) or "\u0192" in word or (amid and any(map(str.islower, word)))
 
 
 def is_number(text: str) -> bool:
-    """Whether it is a number, written with a point; infinities are none."""
+    """Whether it is a finite number with a decimal point."""
     try:
         return abs(float(text)) < float("inf")
     except ValueError:

@@ -1,7 +1,7 @@
-"""What of a TIFF file makes the pixels of its first picture, and how large that is, from its directory of tags.
+"""The parts of a TIFF file that make the pixels of its first picture, and the picture's size, from its tags.
 
-The directory is written again in its place with the tags that decoding needs, so that no other is read: of a camera's
-notes, of resolutions, of more pages. How many there are and where they lie is checked, because a decoder follows them.
+The directory is rewritten with only the tags that decoding needs, so that a decoder reads no others: camera notes,
+resolutions, more pages. Their number and positions are checked, because a decoder follows them.
 """
 
 import struct
@@ -22,9 +22,9 @@ NEEDED = {
     *(WIDTH, HEIGHT, BITS, 259, COLOURS, 266, STRIPS, ORIENTATION, SAMPLES, ROWS, 279, PLANES, 317, 320),
     *(TILE_WIDTH, TILE_HEIGHT, TILES, 325, 332, 338, 339, 347, *range(512, 522), 529, 530, 531, 532),
 }
-"""Of sizes, samples, colours, compression, and where the pixels lie."""
+"""Tags for sizes, samples, colours, compression, and the positions of the pixels."""
 MAX_SAMPLES = 8
-"""Of a pixel."""
+"""The most samples per pixel."""
 
 
 @dataclass(frozen=True)
@@ -32,21 +32,22 @@ class Tiff:
     """The first picture of a TIFF file."""
 
     encoded: bytes
-    """A file with the tags that its pixels need."""
+    """The file with only the tags that its pixels need."""
     width: int
     height: int
-    """As they are stored, before the picture is put upright."""
+    """As stored, before the picture is rotated upright."""
     bits: int
-    """Of the widest sample."""
+    """Bits of the widest sample."""
     planes_apart: bool
-    """Whether the samples of a colour lie together, and not those of a pixel."""
+    """Whether the samples of a colour are stored together, not those of a pixel."""
     white_is_zero: bool
 
 
 def read_tiff(encoded: bytes) -> Tiff:
-    """
+    """The first picture of a TIFF file.
+
     Raises:
-        InvalidImage: the tags that are needed are broken, or say what cannot be, or a size that is not decoded.
+        InvalidImage: the needed tags are broken or impossible, or the picture is too large.
     """
     order = ORDERS[encoded[:4]]
     entries = _entries(encoded, order)
@@ -58,7 +59,7 @@ def read_tiff(encoded: bytes) -> Tiff:
     width, height, samples = number(WIDTH, 0), number(HEIGHT, 0), number(SAMPLES, 1)
     check_size(width, height)
     if not 1 <= samples <= MAX_SAMPLES:
-        raise InvalidImage(f"the TIFF picture has {samples:,} samples a pixel; expected 1 to {MAX_SAMPLES}")
+        raise InvalidImage(f"the TIFF picture has {samples:,} samples per pixel; expected 1 to {MAX_SAMPLES}")
     apart = number(PLANES, 1) == 2
     across, down, tag = 1, max(1, number(ROWS, height)), STRIPS
     if TILES in entries:
@@ -73,12 +74,12 @@ def read_tiff(encoded: bytes) -> Tiff:
 
 @dataclass(frozen=True)
 class _Entry:
-    """A tag's place in a directory."""
+    """A tag's entry in a directory."""
 
     type: int
     count: int
     value: bytes
-    """Four bytes: the value, or where it begins."""
+    """Four bytes: the value, or its position."""
 
     @property
     def size(self) -> int:
@@ -86,11 +87,11 @@ class _Entry:
 
 
 def _entries(encoded: bytes, order: str) -> dict[int, _Entry]:
-    """Those that are needed, by their tags."""
+    """The needed entries, by tag."""
     start = struct.unpack_from(f"{order}I", encoded, 4)[0] if len(encoded) >= 8 else 0
     count = struct.unpack_from(f"{order}H", encoded, start)[0] if 8 <= start <= len(encoded) - 2 else 0
     if not count or start + 2 + ENTRY_BYTES * count + 4 > len(encoded):
-        raise InvalidImage("the TIFF picture is truncated: its directory lies behind its end")
+        raise InvalidImage("the TIFF picture is truncated: its directory is after its end")
     entries: dict[int, _Entry] = {}
     for at in range(start + 2, start + 2 + ENTRY_BYTES * count, ENTRY_BYTES):
         tag, kind, values, value = struct.unpack_from(f"{order}HHI4s", encoded, at)
@@ -99,14 +100,14 @@ def _entries(encoded: bytes, order: str) -> dict[int, _Entry]:
         entry = _Entry(kind, values, value)
         place = struct.unpack(f"{order}I", value)[0]
         if entry.size > 4 and place + entry.size > len(encoded):
-            raise InvalidImage(f"the TIFF picture is truncated: its tag {tag} lies behind its end")
+            raise InvalidImage(f"the TIFF picture is truncated: its tag {tag} is after its end")
         if tag != ORIENTATION or (kind in WHOLE and values == 1):
             entries[tag] = entry
     return entries
 
 
 def _numbers(encoded: bytes, order: str, entry: _Entry) -> tuple[int, ...]:
-    """The first of its values, as far as they are whole numbers."""
+    """The first of its values, if they are whole numbers."""
     count = min(entry.count, MAX_SAMPLES)
     if entry.type not in WHOLE or not count:
         return ()
@@ -115,7 +116,7 @@ def _numbers(encoded: bytes, order: str, entry: _Entry) -> tuple[int, ...]:
 
 
 def _with_directory(encoded: bytes, order: str, entries: dict[int, _Entry]) -> bytes:
-    """The file with these entries alone in its first directory, which is its only one."""
+    """The file with only these entries in its first and only directory."""
     start = struct.unpack_from(f"{order}I", encoded, 4)[0]
     rows = [struct.pack(f"{order}HHI", tag, one.type, one.count) + one.value for tag, one in sorted(entries.items())]
     directory = struct.pack(f"{order}H", len(rows)) + b"".join(rows) + bytes(4)

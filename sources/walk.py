@@ -1,7 +1,7 @@
-"""The image files below a folder, and what else is there, by reason. Lists folders and reads no file.
+"""The image files below a folder, and the other files by reason. Lists folders and reads no file.
 
-Links to folders are followed, each folder once: a link to a folder above, or to one that was read already, is left
-out, so that every walk ends.
+Links to folders are followed, and each folder is read once: a link to a parent folder, or to one that was already read,
+is left out, so that every walk ends.
 """
 
 import os
@@ -18,21 +18,21 @@ OF_SYSTEMS = {
     "__macosx", "@eadir", "#recycle", "@tmp", "$recycle.bin", "system volume information", "lost+found", "__pycache__",
     "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini", "icon\r",
 }  # fmt: skip
-"""Names that systems give, in small letters; hidden names begin with a dot."""
+"""Names given by operating systems, in lower case; hidden names begin with a dot."""
 MOST_FILES = 10_000_000
-"""Below a folder, whatever they are: the list of them takes a few GB."""
+"""The most files of any kind below a folder: their list takes a few GB."""
 
 Id = tuple[int, int]
-"""Device and number of a folder."""
+"""Device and inode of a folder."""
 
 
 @dataclass
 class Walk:
-    """A folder that is gone through part by part; each folder below it is read once."""
+    """A walk through a folder, part by part; each folder below it is read once."""
 
     top: Path
     left_out: dict[Reason, list[str]] = field(default_factory=lambda: defaultdict(list))
-    """Paths from the top on, with `/` between."""
+    """Paths below the top folder, with `/` between."""
     _read: set[Id] = field(default_factory=set, init=False)
     _count: int = field(default=0, init=False)
 
@@ -41,7 +41,7 @@ class Walk:
             self._read.add(_id_of(folder.stat()))
 
     def entries(self, folder: Path) -> tuple[list[str], list[str]]:
-        """The folders and the image files in a folder, in the order of their names; the rest is left out.
+        """The folders and the image files in a folder, sorted by name; other files are left out.
 
         Raises:
             SourceError: there are too many.
@@ -53,20 +53,20 @@ class Walk:
             entries = sorted(found, key=lambda entry: entry.name)
         self._count += len(entries)
         if self._count > MOST_FILES:
-            raise SourceError(f"{self.top} has more than {MOST_FILES:,} files; give a part of them")
+            raise SourceError(f"{self.top} has more than {MOST_FILES:,} files; use a part of them")
         for entry in entries:
             if is_of_system(entry.name):
                 self.leave_out("system", folder, entry.name)
             elif _is_folder(entry):
                 folders.append(entry.name)
             elif is_image(entry.name):
-                images.append(entry.name)  # a link to nothing is found by whoever opens it
+                images.append(entry.name)  # a broken link is found when it is opened
             else:
                 self.leave_out(_why_not(entry), folder, entry.name)
         return folders, images
 
     def enter(self, folder: Path) -> bool:
-        """Whether it was not read before, as of now it is."""
+        """Whether the folder is read for the first time; marks it as read."""
         identity = _id_of(folder.stat())
         if identity in self._read:
             self.leave_out("linked_again", folder)
@@ -75,7 +75,7 @@ class Walk:
         return True
 
     def images_below(self, folder: Path) -> Iterator[str]:
-        """The image files at any depth, as paths from the folder on with `/` between, a folder's files first."""
+        """The image files at any depth, as paths below the folder with `/` between, a folder's files first."""
         waiting = [""]
         while waiting:
             inner = waiting.pop()
@@ -86,7 +86,7 @@ class Walk:
             waiting += (f"{inner}{name}/" for name in reversed(folders) if self.enter(folder / inner / name))
 
     def leave_out(self, reason: Reason, folder: Path, name: str = "") -> None:
-        """Counts something that is not read."""
+        """Counts a file or folder that is not read."""
         self.left_out[reason].append((folder / name).relative_to(self.top).as_posix())
 
 
@@ -96,14 +96,14 @@ def images_below(folder: Path) -> Iterator[str]:
 
 
 def is_of_system(name: str) -> bool:
-    """Whether a name is hidden, or one that an operating system gives."""
+    """Whether a name is hidden, or given by an operating system."""
     return name.startswith(".") or name.lower() in OF_SYSTEMS
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads to itself
+    except OSError:  # a link to itself
         return False
 
 

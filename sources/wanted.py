@@ -1,4 +1,4 @@
-"""What images are asked to become. Loads no image library, so that settings can be read without one."""
+"""The user's settings for decoding images. Loads no image library, so that settings load fast."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,22 +11,22 @@ Layout = Literal["nchw", "nhwc"]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked for; the rest follows from what the images are."""
+    """The user's settings; the rest follows from the images."""
 
     size: tuple[int, int] | None = None
     """Height and width to resize to; None: the images have one size."""
     channels: int = 0
     """1 grey, 2 grey and alpha, 3 colour, 4 colour and alpha; 0: grey where all images are, else colour."""
     bits: int = ALL_BITS
-    """How many of 16 bits the samples of 16-bit files hold."""
+    """The number of used bits in the samples of 16-bit files."""
     ground: str = WHITE
-    """#rrggbb: what transparent parts lie on."""
+    """#rrggbb: the colour behind transparent parts."""
     layout: Layout | None = None
-    """Of arrays and of tables of pixels; None: as their lengths say."""
+    """For arrays and tables of pixels; None: found from the lengths of axes."""
     memory: int | None = None
-    """Bytes that reading and all that follows may take; None: what is available."""
+    """Memory limit in bytes for reading and all that follows; None: the available memory."""
     fit: Fit = "stretch"
-    """How pictures of other proportions fill the size."""
+    """How pictures of other proportions are fitted to the size."""
 
 
 NOTHING = Wanted()

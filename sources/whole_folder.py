@@ -1,7 +1,7 @@
-"""All image files of a folder as one array, and what they become decided on the way.
+"""All image files of a folder as one array, and the decision how they are decoded.
 
-Headers of a few files are read first, and what all become is decided from them. Then every file is read once. Only
-where others turn out otherwise, and this decides otherwise, are they read again.
+The headers of a few files are read first, and decide how all are decoded. Then every file is read once. The files are
+read again only if later files change the decision.
 """
 
 from collections import Counter
@@ -25,38 +25,38 @@ from vouch.sources.origins import ORIGIN
 from vouch.sources.storage import room_for
 
 LOOKED_AT = 32
-"""Files, spread over all, whose headers are read first."""
+"""The headers of this many evenly spaced files are read first."""
 EXPLAINED, NAMED = 3, 20
-"""Broken files that a message gives a reason for, and a name."""
+"""A message gives the reasons for this many broken files, and the names of this many."""
 
 Settings = Callable[[Headers], PixelSettings]
-"""What files with these headers become, always the same for the same; raises where it is of no use to go on."""
+"""How files with these headers are decoded; deterministic; raises if it is useless to go on."""
 
 
 @dataclass(frozen=True, eq=False)
 class ReadImages:
-    """Images with what each of them was."""
+    """Images with their origins."""
 
     images: Images
     """uint8, shape (N, H, W) or (N, H, W, C)."""
     origins: np.ndarray
-    """Shape (N,), as `ORIGIN` says."""
+    """Shape (N,), dtype `ORIGIN`."""
     headers: Headers
-    """Of the files that could be read."""
+    """The headers of the readable files."""
     broken: dict[Path, str]
-    """Files that cannot be read, a few of all, with the reason of each; they have no row."""
+    """The few unreadable files with their errors; they have no row."""
 
 
 @dataclass
 class _Pass:
-    """The files, gone through once under one decision, or until it shows that it has to be another."""
+    """One pass over the files with one decision; it ends early if the decision must change."""
 
     images: Images
-    """Of the files that can be read, in their order; as many rows as there are files."""
+    """The images of the readable files, in order; has one row per file."""
     origins: np.ndarray
-    """Likewise."""
+    """The origins, in the same order."""
     headers: Headers
-    """What is known now."""
+    """The headers so far."""
     broken: dict[Path, str] = field(default_factory=dict)
 
 
@@ -70,15 +70,15 @@ def read_images(
     """The images in these files, in their order.
 
     Args:
-        folder: what messages call them all.
+        folder: the source's name in messages.
         paths: at least one.
-        settings_for: asked with a few headers read and nothing decoded, and again where there is more to know.
-        memory: bytes that everything together may take, as `room_for` has it.
-        worth_processes_s: for how many seconds of work left other processes are started.
+        settings_for: called with a few headers before decoding, and again when later headers may change the result.
+        memory: memory limit in bytes, as for `room_for`.
+        worth_processes_s: other processes are started if at least this many seconds of work are left.
 
     Raises:
-        SourceError: as `settings_for`; images that fit neither into memory nor on the disk; or more than a few files
-            that cannot be decoded: one message counts them all and names up to 20, three with the reason.
+        SourceError: as `settings_for`; images that fit neither into memory nor on the disk; or too many files cannot be
+            decoded: one message has their number, up to 20 names, and three reasons.
     """
     known = _first_look(folder, paths)
     settings = settings_for(known)
@@ -88,14 +88,14 @@ def read_images(
     done = _decode_all(folder, paths, settings_for, known, means)
     while (again := settings_for(done.headers)) != settings:
         settings, known = again, done.headers
-        del done  # its room is needed
+        del done  # frees its memory
         done = _decode_all(folder, paths, settings_for, known, means)
     read = slice(0, len(paths) - len(done.broken))
     return ReadImages(rows_of(done.images, read), done.origins[read], done.headers, done.broken)
 
 
 def _first_look(folder: Path, paths: Sequence[Path]) -> Headers:
-    """What a few of the files hold: of those that can be read, at least one.
+    """The headers of a few of the files; at least one file can be read.
 
     Raises:
         SourceError: none of them can be read.
@@ -117,10 +117,10 @@ def _first_look(folder: Path, paths: Sequence[Path]) -> Headers:
 
 
 def _try_first(folder: Path, paths: Sequence[Path], settings: PixelSettings) -> None:
-    """Decodes a few of the files: where none of them can be, the settings are wrong for all.
+    """Decodes a few of the files: if none can be decoded, the settings are wrong for all.
 
     Raises:
-        SourceError: none can.
+        SourceError: none can be decoded.
     """
     few = paths[:: -(-len(paths) // LOOKED_AT)]
     broken = {path: one for path, one in zip(few, read_batch(few, settings), strict=True) if isinstance(one, str)}
@@ -129,7 +129,7 @@ def _try_first(folder: Path, paths: Sequence[Path], settings: PixelSettings) -> 
 
 
 def _decode_all(folder: Path, paths: Sequence[Path], settings_for: Settings, known: Headers, means: Means) -> _Pass:
-    """Ends early where a file decides otherwise; what is known says so then."""
+    """Reads all files. Ends early if a file changes the decision, which the headers then show."""
     settings = settings_for(known)
     done = _Pass(room_for((len(paths), *settings.shape), means.memory), np.zeros(len(paths), ORIGIN), known)
     contents: Counter[Content] = Counter()
@@ -157,7 +157,7 @@ def _decode_all(folder: Path, paths: Sequence[Path], settings_for: Settings, kno
 
 
 def broken_files(folder: Path, broken: dict[Path, str], total: int, what: str = "images") -> SourceError:
-    """The error that counts them, names up to 20, and says of three why they cannot be read."""
+    """The error with their number, up to 20 names, and three reasons."""
     files = [(path.relative_to(folder), reason) for path, reason in sorted(broken.items())]
     explained = "; ".join(f"{path}: {reason}" for path, reason in files[:EXPLAINED])
     named = ", ".join(str(path) for path, _ in files[EXPLAINED:NAMED])

@@ -1,1 +1,1 @@
-"""How cost grows with the work: each curve from its smallest size to its largest, every point a process of its own."""
+"""How cost grows with the work: each curve from its smallest size to its largest, each point in a separate process."""

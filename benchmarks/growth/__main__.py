@@ -1,13 +1,13 @@
 """How cost grows with the work: a plot, and an exponent for each figure.
 
-    make growth                                      All curves (an hour); goes on where it was interrupted
-    python -m benchmarks.growth --quick              Their small sizes (five minutes), to standard output alone
-    python -m benchmarks.growth --only classes       One curve of them
-    python -m benchmarks.growth --show               Measures nothing: the table and the plot of what is recorded
+    make growth                                      All curves (an hour); continues after an interruption
+    python -m benchmarks.growth --quick              Their small sizes (five minutes), only to standard output
+    python -m benchmarks.growth --only classes       One of the curves
+    python -m benchmarks.growth --show               Only the table and the plot of the recorded figures
 
-Time is processor time, user and system, of all processes, because others on the machine blur the other; memory is
-resident (trainings) or proportional (servers). Every point is a process of its own with a time limit. A point that
-failed is recorded as such and measured again next time.
+Time is processor time, user and system, of all processes, because elapsed time depends on other processes; memory is
+resident (trainings) or proportional (servers). Every point is a separate process with a time limit. A failed point is
+recorded as failed and measured again next time.
 """
 
 import argparse
@@ -35,12 +35,12 @@ WITHIN_S = 1200.0
 
 
 def main() -> int:
-    """Measures and shows; returns 1 where a point failed."""
+    """Measures and shows the figures; returns 1 if a point failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--show", action="store_true")
     parser.add_argument("--only", nargs="+", choices=[curve.name for curve in CURVES], default=[])
-    parser.add_argument("--sizes", nargs="+", type=int, default=[], help="of the curves that are measured, these alone")
+    parser.add_argument("--sizes", nargs="+", type=int, default=[], help="only these sizes of the measured curves")
     parser.add_argument("--record", type=Path, default=MEASURED / "growth.json")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EX_TERMINATED))  # as Ctrl-C: what was started ends with it
@@ -84,7 +84,7 @@ def _measured(curve: str, size: int) -> Point:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # what it started ends with it
     if process.returncode:
-        return {"failed": (err.strip().splitlines() or ["it said nothing"])[-1]}
+        return {"failed": (err.strip().splitlines() or ["no message"])[-1]}
     return {"others": round(clock.others(), 2), "figures": json.loads(out.splitlines()[-1])}
 
 

@@ -1,1 +1,1 @@
-"""How often what Vouch promises of few images is kept, over many resamplings: `make honesty`."""
+"""How often Vouch's promises from few images are kept, over many resamplings: `make honesty`."""

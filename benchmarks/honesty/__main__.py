@@ -1,14 +1,14 @@
-"""How often Vouch's promises are kept where images are few, beside scikit-learn and MAPIE on the same resamplings.
+"""How often Vouch's promises from few images are kept, compared with scikit-learn and MAPIE on the same resamplings.
 
     make honesty                                        all resamplings: hours on two cores
-    python -m benchmarks.honesty --resamplings 20       a look
+    python -m benchmarks.honesty --resamplings 20       a short run
     python -m benchmarks.honesty --only linear insects --sizes 10 20
-    python -m benchmarks.honesty --minutes 45           as many as there is time for, of every cell the same share
-    python -m benchmarks.honesty --table                no run: the table of what is recorded
+    python -m benchmarks.honesty --minutes 45           within this time, an equal share of every cell
+    python -m benchmarks.honesty --table                only the table of the recorded figures
 
-Each resampling draws images to learn from, some to validate by, and many others to count the truth on. All follows from
-the resampling's number, so that anybody can repeat it. Every block is kept at once in docs/measured/honesty.json: a
-measurement that was interrupted goes on where it was. The tables go to standard output, to
+Each resampling draws images for training, some for validation, and many others to measure the truth. The draw depends
+only on the resampling's number, so that it can be repeated. Every block is stored in docs/measured/honesty.json when it
+is done: an interrupted measurement continues there. The tables go to standard output, to
 docs/explanation/accuracy.md and to label-sets.md beside it.
 """
 
@@ -32,14 +32,14 @@ RECORD, PAGES = MEASURED / "honesty.json", MEASURED.parent / "explanation"
 
 
 def main() -> None:
-    """Makes what is asked and not yet recorded, and writes the tables."""
+    """Makes the requested resamplings that are not recorded, and writes the tables."""
     arguments = parsed()
     cells = chosen(arguments.only, arguments.sizes)
     if not arguments.photos.is_dir() and any(cell.kind == "insects" for cell in cells):
-        print(f"left out insects: {arguments.photos} is no folder; name one of class folders by --photos")
+        print(f"left out insects: {arguments.photos} is not a folder; pass a folder of class folders as --photos")
         cells = [cell for cell in cells if cell.kind != "insects"]
     if not cells:
-        raise SystemExit(f"there are {', '.join(cell.name for cell in CELLS)}: name others by --only and --sizes")
+        raise SystemExit(f"no such cell; choose among {', '.join(cell.name for cell in CELLS)} by --only and --sizes")
     if not arguments.table:
         until = None if arguments.minutes is None else time.monotonic() + 60 * arguments.minutes
         with writing(arguments.record) as written, tempfile.TemporaryDirectory() as made:
@@ -63,12 +63,12 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--mnist", default="mnist", help="mnist, or a folder of its IDX files")
     parser.add_argument("--photos", type=Path, default=Path("../shared/data/insects"), help="a folder of class folders")
     parser.add_argument("--only", nargs="+", default=[], choices=KINDS, help="models")
-    parser.add_argument("--sizes", nargs="+", default=[], type=int, metavar="N", help="images a class")
-    parser.add_argument("--resamplings", type=int, metavar="N", help="of each cell at most")
-    parser.add_argument("--minutes", type=float, metavar="M", help="after which no further block is begun")
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes, of one thread each")
-    parser.add_argument("--table", action="store_true", help="print what is recorded, and run nothing")
-    parser.add_argument("--record", type=Path, default=RECORD, help="where it is kept")
+    parser.add_argument("--sizes", nargs="+", default=[], type=int, metavar="N", help="images per class")
+    parser.add_argument("--resamplings", type=int, metavar="N", help="the most resamplings of each cell")
+    parser.add_argument("--minutes", type=float, metavar="M", help="no block begins later than this")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes, with one thread each")
+    parser.add_argument("--table", action="store_true", help="only print the recorded figures")
+    parser.add_argument("--record", type=Path, default=RECORD, help="the record's file")
     return parser.parse_args()
 
 
@@ -76,5 +76,5 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        print("interrupted: what is done is kept, and the same command goes on from there", file=sys.stderr)
+        print("interrupted: finished blocks are stored; the same command continues from there", file=sys.stderr)
         sys.exit(130)

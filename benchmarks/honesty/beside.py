@@ -1,7 +1,7 @@
-"""What others make of the same images: plain split conformal with our model, scikit-learn's probabilities, and MAPIE.
+"""Other methods on the same images: plain split conformal with our model, scikit-learn's probabilities, and MAPIE.
 
-With their default settings, but that all make least ambiguous sets, as Vouch does. scikit-learn and MAPIE learn by
-logistic regression, from pixels between 0 and 1, or from standardised features of the same backbone.
+With their default settings, except that all make least ambiguous sets, as Vouch does. scikit-learn and MAPIE use
+logistic regression, on pixels between 0 and 1, or on standardised features of the same backbone.
 """
 
 import warnings

@@ -1,4 +1,4 @@
-"""What is resampled: a model, images a class, how often; and in which order. Nothing is run here."""
+"""The cells to resample: a model, images per class, the number of resamplings; and their order. Runs nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""Resamplings: images to learn from, some to validate by, and many others to know the truth by; none is in two.
+"""Resamplings: images for training, some for validation, and many others to measure the truth; the parts are disjoint.
 
-Each class has equally many, in all three. Which images they are follows from the numbers of the cell and of the
-resampling alone.
+All classes have equal numbers of images in each part. The draw depends only on the numbers of the cell and of the
+resampling.
 """
 
 from dataclasses import dataclass

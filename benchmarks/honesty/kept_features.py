@@ -1,4 +1,4 @@
-"""The features of a population of photographs, made once and looked up in every resampling."""
+"""The features of a population of photographs, computed once and reused in every resampling."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""What `vouch train` does with a resampling, by its own code in this process; only nothing is exported or published.
+"""`vouch train` on a resampling, by its own code in this process, without exporting or publishing.
 
-Probabilities are torch's: those of the exported graph are the same within rounding.
+Probabilities are torch's: those of the exported graph are equal except for rounding.
 """
 
 from copy import deepcopy

@@ -1,9 +1,9 @@
-"""What judging by folds is worth against a tune split of 5 % that also picks the epoch: digits and photographs.
+"""Out-of-fold answers compared with a tune split of 5 % that also chooses the epoch: digits and photographs.
 
     python -m benchmarks.honesty.policies
 
-Whole commands, with five seeds each; of the digits each seed makes another split. All is counted on validation, by the
-published graph. A head on a backbone has no epochs, so its old policy is the small tune split alone.
+Whole commands, with five seeds each; for the digits, each seed makes another split. All is measured on validation, with
+the published graph. A head on a backbone has no epochs, so its old policy is only the small tune split.
 """
 
 import argparse

@@ -1,6 +1,6 @@
-"""What is promised of a model, and whether it is true on many other images: one flat row of figures a resampling.
+"""The promises about a model, and whether they are true on many other images: one flat row of figures per resampling.
 
-A figure that a resampling does not have, such as the coverage of a promise that was not given, is not in its row.
+A missing figure, such as the coverage of a promise that was not given, is not in the row.
 """
 
 from collections.abc import Mapping

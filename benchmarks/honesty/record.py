@@ -1,7 +1,7 @@
-"""What was found, in docs/measured/honesty.json: of each cell sums over its resamplings, which are numbered from 0 on.
+"""The results in docs/measured/honesty.json: for each cell, sums over its resamplings, which are numbered from 0.
 
-Blocks are added in their order, so a measurement that was interrupted goes on with the next number. What other code or
-another machine has found begins anew.
+Blocks are added in order, so an interrupted measurement continues with the next number. Results of other code or of
+another machine are discarded.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""One resampling, from the draw to its row of figures; in a worker process, which has the images ready."""
+"""One resampling, from the draw to its row of figures; in a worker process that has loaded the images."""
 
 import time
 from dataclasses import dataclass

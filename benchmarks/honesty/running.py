@@ -1,4 +1,4 @@
-"""Makes blocks of resamplings in worker processes of one thread each, and keeps each block as soon as it is done."""
+"""Makes blocks of resamplings in worker processes with one thread each, and stores each block when it is done."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The tables, from what was recorded: how often Vouch's promises were kept, and what others made of the same images."""
+"""The tables from the record: how often Vouch's promises were kept, and the results of others on the same images."""
 
 from math import sqrt
 from textwrap import fill

@@ -1,1 +1,1 @@
-"""Other servers of the same model, from PyPI alone: how each is installed, started and asked."""
+"""Other servers of the same model, only from PyPI: how each is installed, started and called."""

@@ -1,9 +1,9 @@
-"""Peers by themselves.
+"""Installs or starts peers.
 
-    python -m benchmarks.peers install [NAME...]       each in an environment of its own, in .venv-peers or $VOUCH_PEERS
+    python -m benchmarks.peers install [NAME...]       each in its own environment, in .venv-peers or $VOUCH_PEERS
     python -m benchmarks.peers NAME MODEL.onnx PORT    one in the foreground, on 127.0.0.1, until it is interrupted
 
-Returns 1 where a peer could not be installed; the others are. About 3 GB of disk for all.
+Returns 1 if a peer could not be installed; the others are installed. All take about 3 GB of disk space.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def main() -> int:
     if arguments.what == "install":
         unknown = set(arguments.words) - set(PEERS)
         if unknown:
-            parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(PEERS)}")
+            parser.error(f"unknown peer: {', '.join(sorted(unknown))}; choose among {', '.join(PEERS)}")
         wanted = [PEERS[name] for name in arguments.words or PEERS]
         return 0 if len(installed(wanted)) == len(wanted) else 1
     if len(arguments.words) != 2 or not arguments.words[1].isdecimal():

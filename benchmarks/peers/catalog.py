@@ -1,4 +1,4 @@
-"""All peers that are known here."""
+"""All known peers."""
 
 import os
 

@@ -1,7 +1,7 @@
 """KServe's own Python server, over gRPC.
 
-Its `--workers` are of HTTP alone and gRPC has one process, so a run has all cores; the line that it logs for each call
-is off, because that halves its speed.
+Its `--workers` are only for HTTP and gRPC has one process, so a run uses all cores. Its log line for each call is
+turned off, because it halves the speed.
 """
 
 from benchmarks.peers.peer import ROOT, SERVED_AS, Command, Peer, Start

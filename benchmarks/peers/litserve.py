@@ -1,8 +1,8 @@
 """Lightning's LitServe, over HTTP.
 
-Two and a half to five milliseconds of processor time a call go into its queues between processes, whatever the number
-of workers, of HTTP servers and of requests of a batch: `fast_queue` has no effect in 0.2.19 (Lightning-AI/LitServe
-issue 751). So the settings are those that its documentation names for throughput.
+Its queues between processes take 2.5 to 5 ms of processor time per call, for any number of workers, HTTP servers and
+requests per batch: `fast_queue` has no effect in 0.2.19 (Lightning-AI/LitServe issue 751). So the settings are those
+that its documentation recommends for throughput.
 """
 
 from benchmarks.peers.peer import ROOT, Command, Peer, Start

@@ -1,7 +1,7 @@
 """Seldon's MLServer, with a runtime of a few lines for ONNX.
 
-It works in the server's own process, without adaptive batching or metrics: its time goes into turning each tensor into
-a list of Python's numbers, which worker processes and batches add to.
+It runs in the server's own process, without adaptive batching or metrics: most time is spent on converting each tensor
+to a list of Python numbers, and worker processes and batches add to it.
 """
 
 import json

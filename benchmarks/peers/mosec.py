@@ -1,7 +1,7 @@
 """mosec: a front end in Rust, workers in Python, over HTTP.
 
-A worker of one thread for each core takes up to 16 requests a run: fewer cost small calls more, and more make runs of
-thousands of images, which are slower for each image of a cnn.
+A worker of one thread for each core takes up to 16 requests per run: fewer are slower for small calls, and more make
+runs of thousands of images, which are slower per image with a cnn.
 """
 
 from benchmarks.peers.peer import ROOT, Command, Peer, Start

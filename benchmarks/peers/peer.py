@@ -1,4 +1,4 @@
-"""A peer as a value: what it is installed from, how it is started, and how it is asked."""
+"""A peer as a value: its packages, how it is started, and how it is called."""
 
 import os
 import subprocess
@@ -75,7 +75,7 @@ class Peer:
         noted = home() / self.name / ".installed"
         if noted.exists() and noted.read_text("utf-8") == wanted:
             return
-        print(f"{self.title} is being installed in {noted.parent}: a minute or more", file=sys.stderr, flush=True)
+        print(f"installing {self.title} in {noted.parent}: a minute or more", file=sys.stderr, flush=True)
         pip = [str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         lock = LOCKS / f"{self.name}.txt"
         for words in (
@@ -86,7 +86,9 @@ class Peer:
                 words, stderr=subprocess.PIPE, text=True, check=False, timeout=INSTALLED_WITHIN_S, stdout=sys.stderr
             )
             if done.returncode:
-                raise NotInstalled(f"{self.title} is left out, as it could not be installed: {last_line(done.stderr)}")
+                raise NotInstalled(
+                    f"{self.title} is left out, because it could not be installed: {last_line(done.stderr)}"
+                )
         noted.write_text(wanted, "utf-8")
 
 
@@ -96,7 +98,7 @@ class NotInstalled(Exception):
 
 def last_line(text: str) -> str:
     """Of what a command complained about."""
-    return (text.strip().splitlines() or ["it said nothing"])[-1]
+    return (text.strip().splitlines() or ["no message"])[-1]
 
 
 def home() -> Path:

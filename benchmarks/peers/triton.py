@@ -1,8 +1,8 @@
 """NVIDIA Triton: its server in C++ from nvidia-pytriton's wheel, with ONNX Runtime in its Python backend.
 
-Triton's ONNX Runtime backend in C++ is on no package registry. Batches are gathered without a delay, of 128 images
-where that can be, since a run of thousands is slower for each image of a cnn; there is an instance of one thread for
-each core.
+Triton's ONNX Runtime backend in C++ is not on any package registry. Batches are formed without a delay, preferably of
+128 images, because a run of thousands is slower per image with a cnn; there is one instance of one thread for each
+core.
 """
 
 import shutil

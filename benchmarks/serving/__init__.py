@@ -1,1 +1,1 @@
-"""How fast Vouch serves, beside its peers: `make benchmark`, and `make benchmark-quick` in five minutes."""
+"""Vouch's speed of serving, compared with its peers: `make benchmark`, and `make benchmark-quick` in five minutes."""

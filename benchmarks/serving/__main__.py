@@ -1,11 +1,11 @@
-"""Speed of serving, beside the peers, in one run on the same cores.
+"""Speed of serving, compared with the peers, in one run on the same cores.
 
-    make benchmark          all of it: calls a second, streams, REST, latency, photographs; under an hour on two cores
-    make benchmark-quick    calls a second of Vouch and its peers, in five minutes
+    make benchmark          all parts: calls per second, streams, REST, latency, photographs; under an hour on two cores
+    make benchmark-quick    calls per second of Vouch and its peers, in five minutes
 
-The peers are installed first, from PyPI alone, each in an environment of its own (benchmarks/peers). Vouch runs with
-its default settings. Servers take turns, round after round, back and forth, so that a busy minute of the machine meets
-all. An answer counts only if it is right: answers are sampled during every load, and all must have the right size.
+The peers are installed first, only from PyPI, each in its own environment (benchmarks/peers). Vouch runs with its
+default settings. Servers take turns, round after round, back and forth, so that a busy machine affects all equally.
+An answer counts only if it is right: answers are sampled during every load, and all must have the right size.
 The table goes to standard output; the whole run's figures go to docs/measured/serving.json, its plot to serving.svg.
 """
 
@@ -41,7 +41,7 @@ FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_int8"
 
 
 def main() -> int:
-    """Runs the whole; returns 1 where an answer was wrong, or a peer could not be installed."""
+    """Runs the benchmark; returns 1 if an answer was wrong, or a peer could not be installed."""
     arguments = parsed()
     plan = asked_for(arguments)
     wanted = needed(plan)
@@ -77,16 +77,18 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="mnist", help="mnist, or a folder of its IDX files")
     parser.add_argument("--quick", action="store_true", help="the short form")
-    parser.add_argument("--kinds", type=some_of(FULL.batches), help=f"of models, by commas: {', '.join(FULL.batches)}")
-    parser.add_argument("--parts", type=some_of(PARTS), help=f"by commas: {', '.join(PARTS)}")
     parser.add_argument(
-        "--photos", type=Path, help="a folder of class folders of photographs; none: that part is left out"
+        "--kinds", type=some_of(FULL.batches), help=f"kinds of models, separated by commas: {', '.join(FULL.batches)}"
+    )
+    parser.add_argument("--parts", type=some_of(PARTS), help=f"separated by commas: {', '.join(PARTS)}")
+    parser.add_argument(
+        "--photos", type=Path, help="a folder of class folders of photographs; without it, that part is left out"
     )
     parser.add_argument("--rounds", type=int)
-    parser.add_argument("--seconds", type=float, help="of each load")
-    parser.add_argument("--models", type=Path, help="a folder where the trained models are kept for the next run")
-    parser.add_argument("--name", help="of the files in docs/measured; without it the short form writes none")
-    parser.add_argument("--add", action="store_true", help="keep the rows that are there: a run in pieces")
+    parser.add_argument("--seconds", type=float, help="duration of each load")
+    parser.add_argument("--models", type=Path, help="a folder to keep the trained models for the next run")
+    parser.add_argument("--name", help="name of the files in docs/measured; without it, the short form writes none")
+    parser.add_argument("--add", action="store_true", help="keep the existing rows, for a run in pieces")
     arguments = parser.parse_args()
     arguments.name = arguments.name or ("" if arguments.quick else "serving")
     return arguments
@@ -98,7 +100,7 @@ def some_of(known: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
     def read(text: str) -> tuple[str, ...]:
         given = tuple(text.split(","))
         if unknown := [word for word in given if word not in known]:
-            raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(known)}")
+            raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not one of {', '.join(known)}")
         return given
 
     return read
@@ -157,7 +159,7 @@ def of_photographs(photos: Path | None, models: Path, peers: list[Peer], plan: P
     if "photographs" not in plan.parts:
         return
     if photos is None:
-        say("photographs are left out, because --photos names no folder of them")
+        say("photographs are left out: --photos is not given or not a folder")
         return
     bundle = of_photos(photos, models)
     asked = photographs(bundle, photos)

@@ -1,4 +1,4 @@
-"""One call at a time, over gRPC or HTTP/1.1, with the answer's bytes."""
+"""Makes one call at a time, over gRPC or HTTP/1.1, and returns the answer's bytes."""
 
 import http.client
 from collections.abc import Callable, Iterator

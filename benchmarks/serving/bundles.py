@@ -1,4 +1,4 @@
-"""The models that are served: trained for an epoch, because a graph is as fast with other weights."""
+"""The served models: trained for one epoch, because the speed does not depend on the weights."""
 
 from pathlib import Path
 

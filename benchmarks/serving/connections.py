@@ -1,7 +1,7 @@
-"""The least of a client's HTTP/2 and HTTP/1.1: the same request over and over, answers by their size.
+"""A minimal client for HTTP/2 and HTTP/1.1: sends the same request repeatedly, and reads only the answers' sizes.
 
-HTTP/2 by RFC 9113 and HPACK by RFC 7541: the first request puts its headers into the dynamic table, all others name
-their places there. Bodies fit into a frame. Answers' headers are not read.
+HTTP/2 by RFC 9113 and HPACK by RFC 7541: the first request puts its headers into the dynamic table, all others refer
+to them. Bodies fit into a frame. Answers' headers are not read.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The servers that are measured beside each other: how each is started, and ended with all its processes."""
+"""The servers that are compared: how each is started, and ended with all its processes."""
 
 import os
 import random

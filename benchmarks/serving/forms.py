@@ -1,4 +1,4 @@
-"""How a server is asked over HTTP/1.1: where, with what body, and what its answer says."""
+"""How a server is called over HTTP/1.1: the path, the body, and how to read the answer."""
 
 import io
 import json

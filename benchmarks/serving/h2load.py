@@ -1,6 +1,6 @@
-"""h2load, the neutral load generator, and what it says. From Debian's nghttp2-client.
+"""h2load, the neutral load generator, and its output. From Debian's nghttp2-client.
 
-It sends one request over and over, and does not read the answers; that they are right is checked beside it.
+It sends one request repeatedly, and does not read the answers; a separate client checks them.
 """
 
 import re
@@ -133,5 +133,5 @@ def read(output: str, log: np.ndarray, seconds: float, load: Load) -> Loaded:
 def _numbers(pattern: str, output: str) -> Sequence[int]:
     found = re.search(pattern, output)
     if not found:
-        raise RuntimeError(f"h2load said something unexpected:\n{output}")
+        raise RuntimeError(f"unexpected output of h2load:\n{output}")
     return [int(number) for number in found.groups()]

@@ -1,7 +1,7 @@
-"""Latency of calls at random moments: the server on one core, the generator on another, and nothing else.
+"""Latency of calls at random times: the server on one core, the generator on another, and nothing else.
 
-First the most that it answers so placed, 64 calls at once. Then what it keeps up of that where calls come at random
-moments, which is less where it gathers calls that come together. Loads are shares of what it keeps up; 2 % is idle.
+First the highest rate on one core, with 64 concurrent calls. Then the rate that it keeps up with calls at random
+times, which is lower if it batches concurrent calls. Loads are shares of the rate kept up; 2 % is idle.
 """
 
 import os

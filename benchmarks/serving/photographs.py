@@ -1,6 +1,6 @@
-"""Photographs as people send them: from JPEG files to answers, beside Triton, which decodes in its Python backend.
+"""Photographs as users send them: from JPEG files to answers, compared with Triton, which decodes in Python.
 
-Files of 500 x 375 are made of those in a folder, with a camera's noise, and sent one a call by 16 callers at once.
+Files of 500 x 375 are made from those in a folder, with a camera's noise, and sent one per call by 16 callers.
 Every answer is compared with that of the bundle's own decoding and bare ONNX Runtime.
 """
 

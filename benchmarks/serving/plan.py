@@ -1,4 +1,4 @@
-"""What `make benchmark` and `make benchmark-quick` measure."""
+"""The loads that `make benchmark` and `make benchmark-quick` measure."""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,4 @@
-"""The picture of `make benchmark`, from its figures: throughput over batch size, and latency over load."""
+"""The plot of `make benchmark`, from its figures: throughput over batch size, and latency over load."""
 
 import io
 from typing import Any

@@ -1,9 +1,9 @@
-"""Calls at random moments (a Poisson process), whether or not earlier answers are back: an open loop, on one core.
+"""Calls at random times (a Poisson process), whether or not earlier answers have arrived: an open loop, on one core.
 
-    python -m benchmarks.serving.poisson FILE       what is asked as JSON in the file; latencies go to FILE.npy
+    python -m benchmarks.serving.poisson FILE       the load as JSON in the file; latencies go to FILE.npy
 
-A call's latency counts from the moment it was due, so that waiting is not hidden where the server falls behind. The
-generator never sleeps: it is meant for a core of its own. Whether an answer is right is known by its length alone.
+A call's latency counts from when it was due, so that waiting is included if the server falls behind. The generator
+never sleeps: it needs a core of its own. Answers are checked only by their length.
 """
 
 import gc

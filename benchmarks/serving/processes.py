@@ -1,4 +1,4 @@
-"""What a server and its processes take of the machine, as /proc says."""
+"""The resources of a server and its processes, from /proc."""
 
 import os
 from dataclasses import dataclass

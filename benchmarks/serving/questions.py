@@ -1,4 +1,4 @@
-"""Requests with known answers: what every server is asked, and whether it answers right while it is under load."""
+"""Requests with known answers for all servers, and checks of a server's answers under load."""
 
 import threading
 from collections.abc import Iterator, Sequence

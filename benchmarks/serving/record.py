@@ -1,4 +1,4 @@
-"""Figures of a run: kept row by row, joined where a run was made in pieces."""
+"""Figures of a run: stored row by row, and joined if a run was made in pieces."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ def earlier(path: Path, figures: Figures) -> Figures:
     before: Figures = json.loads(path.read_text("utf-8"))
     for key in ("machine", "flags", "commit"):
         if before.get(key) != figures[key]:
-            raise SystemExit(f"{path} is of another {key}: {before.get(key)}, not {figures[key]}")
+            raise SystemExit(f"{path} has another {key}: {before.get(key)}, expected {figures[key]}")
     return before
 
 

@@ -1,4 +1,4 @@
-"""The tables of `make benchmark`, from its figures: short enough to be quoted."""
+"""The tables of `make benchmark`, from its figures."""
 
 import math
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""REST: one image a call over HTTP/1.1, in every form that Vouch takes, beside servers that speak HTTP."""
+"""REST: one image per call over HTTP/1.1, in every form that Vouch accepts, compared with other HTTP servers."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What is measured of a load, and whether it is a result."""
+"""The figures of a load, and whether they are valid."""
 
 import sys
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""Unary calls and streams of one server: how many single images a second each way of asking gets.
+"""Unary calls and streams of one server: single images per second for each method.
 
-A stream carries 50 requests, 64 streams are open at once, as 64 unary calls are. Answers are counted by their bytes;
-each way of asking is tried once before with its answers looked at.
+A stream carries 50 requests; 64 streams are open at the same time, like 64 unary calls. Answers are counted by their
+bytes; before that, each method is called once and its answers are checked.
 """
 
 from collections.abc import Callable, Iterator

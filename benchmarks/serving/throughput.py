@@ -1,4 +1,4 @@
-"""As many calls as a server answers: 64 at once, each followed by the next, batch size after batch size."""
+"""A server's throughput: 64 concurrent calls, each followed by the next, for each batch size."""
 
 import time
 from collections.abc import Iterable, Iterator

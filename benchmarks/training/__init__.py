@@ -1,1 +1,1 @@
-"""How right and how fast `vouch train` is on several sets of images, with its default settings: `make training`."""
+"""Accuracy and speed of `vouch train` on several data sets, with its default settings: `make training`."""

@@ -1,13 +1,13 @@
-"""How right and how fast `vouch train` is, on all sets, with its default settings, beside what others would use.
+"""Accuracy and speed of `vouch train` on all data sets, with its default settings, compared with alternatives.
 
     make training                                    all, two to three hours on two cores
     python -m benchmarks.training --only digits few  some sets or lines of the table
-    python -m benchmarks.training --table            no run: the table of what is recorded
+    python -m benchmarks.training --table            only the table of the recorded figures
 
-Seconds are of the whole command, from files to bundle; right answers are the claim, counted once on the validation
-split. Lines take turns, so that a busy minute of the machine meets all. Every run is kept at once in
-docs/measured/training.json: a measurement that was interrupted goes on where it was, apart from the copied network,
-whose 14 epochs count whole. The table goes to standard output and into docs/how-to/train.md.
+Seconds are for the whole command, from files to bundle; right answers are the claim, counted once on the validation
+split. Lines take turns, so that a busy machine affects all equally. Every run is stored in docs/measured/training.json
+when it is done: an interrupted measurement continues there, except the copied network, whose 14 epochs are one run.
+The table goes to standard output and into docs/how-to/train.md.
 """
 
 import argparse
@@ -27,11 +27,11 @@ RECORD, PAGE = MEASURED / "training.json", MEASURED.parent / "how-to" / "train.m
 
 
 def main() -> int:
-    """Runs what is asked and not yet recorded; returns 1 where a line was left out."""
+    """Makes the requested runs that are not recorded; returns 1 if a line was left out."""
     arguments = parsed()
     jobs = chosen(arguments.only, arguments.repeats)
     if not jobs:
-        raise SystemExit(f"--only {' '.join(arguments.only)}: there are {', '.join(SETS)}, and the lines of the table")
+        raise SystemExit(f"--only {' '.join(arguments.only)}: expected {', '.join(SETS)}, or lines of the table")
     left_out: dict[str, str] = {}
     if not arguments.table:
         with writing(arguments.record) as record, tempfile.TemporaryDirectory() as drawn:
@@ -53,10 +53,10 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--photos", type=Path, default=Path("../shared/data/insects"), help="a folder of class folders")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--only", nargs="+", default=[], metavar="SET", help=f"{', '.join(SETS)}; or lines")
-    parser.add_argument("--repeats", type=int, help="of each line at most, for a quick look")
-    parser.add_argument("--again", action="store_true", help="run what is recorded of this code and machine, too")
-    parser.add_argument("--table", action="store_true", help="print what is recorded, and run nothing")
-    parser.add_argument("--record", type=Path, default=RECORD, help="where runs are kept")
+    parser.add_argument("--repeats", type=int, help="the most runs of each line, for a short run")
+    parser.add_argument("--again", action="store_true", help="also repeat recorded runs of this code and machine")
+    parser.add_argument("--table", action="store_true", help="only print the recorded figures")
+    parser.add_argument("--record", type=Path, default=RECORD, help="the record's file")
     return parser.parse_args()
 
 
@@ -64,5 +64,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        print("interrupted: what is done is kept, and the same command goes on from there", file=sys.stderr)
+        print("interrupted: finished runs are stored; the same command continues from there", file=sys.stderr)
         sys.exit(130)

@@ -1,4 +1,4 @@
-"""What is fitted to the same images as ours: scikit-learn's classics, with their default settings, on raw pixels."""
+"""Models that are fitted to the same images: scikit-learn's classics, with their default settings, on raw pixels."""
 
 import time
 from typing import Any

@@ -1,7 +1,7 @@
-"""Where the images of each set come from: found, fetched or drawn; and as arrays, for what is fitted beside ours.
+"""The images of each data set: found, downloaded or drawn; and as arrays for the other models.
 
-Fashion-MNIST is Debian's package dataset-fashion-mnist: taken where it is installed, else fetched by apt into the
-user's cache and unpacked there, which needs no root. Its files are checked by SHA-256.
+Fashion-MNIST is Debian's package dataset-fashion-mnist: used if it is installed, else downloaded by apt into the user's
+cache and unpacked there, without root. Its files are checked by SHA-256.
 """
 
 import gzip
@@ -53,7 +53,7 @@ class Places:
         """
         match line.set:
             case "photographs" if not self.photographs.is_dir():
-                raise NoData(f"{self.photographs} is no folder: name one of class folders by --photos")
+                raise NoData(f"{self.photographs} is not a folder: pass a folder of class folders as --photos")
             case "photographs":
                 return str(self.photographs)
             case "fashion":
@@ -91,7 +91,7 @@ def fetch(folder: Path) -> None:
             for command in (["apt-get", "download", PACKAGE], ["sh", "-c", "dpkg-deb --extract *.deb unpacked"]):
                 subprocess.run(command, cwd=unfinished, check=True, timeout=FETCH_WITHIN_S)
         except (OSError, subprocess.SubprocessError) as err:
-            raise NoData(f"{PACKAGE} could not be fetched ({err}): apt install {PACKAGE}") from err
+            raise NoData(f"{PACKAGE} could not be downloaded ({err}): apt install {PACKAGE}") from err
         Path(unfinished, "unpacked").rename(folder)
 
 

@@ -1,4 +1,4 @@
-"""The lines of the table: what is trained on, how often, and what is to be reached. Nothing is run here."""
+"""The lines of the table: the data, the number of runs, and the targets. Runs nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""What was measured, in docs/measured/training.json: one writer, and each run is kept as soon as it is done.
+"""The record in docs/measured/training.json: it has one writer, and each run is stored when it is done.
 
-A run is made again only where the code, the machine or the line's options are no longer what they were.
+A run is repeated only if the code, the machine or the line's options have changed.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Runs the lines, one after the other, and keeps each run as soon as it is done."""
+"""Runs the lines, one after the other, and stores each run when it is done."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The table, from what was measured: each line's mean, its target, and on what machine, at what commit, beside what."""
+"""The table from the record: each line's mean and target, the machine and the commit, and the alternatives."""
 
 from collections.abc import Sequence
 from statistics import mean, stdev

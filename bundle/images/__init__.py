@@ -1,1 +1,1 @@
-"""Encoded images, kind by kind: what a file is, what of it makes pixels, and what decoding it will cost."""
+"""Encoded images of each kind: a file's kind, the parts that make pixels, and the cost of decoding."""

@@ -1,6 +1,6 @@
 """JPEG files: segments that begin with a marker, and scans, up to the end of the first picture.
 
-Cameras put more behind it: previews, films. JPEG has no checksums: damage that leaves a file readable is not noticed.
+Cameras append more: previews, films. JPEG has no checksums: damage in a readable file is not noticed.
 """
 
 import re
@@ -12,32 +12,32 @@ from vouch.bundle.images.orientation import EXIF, exif_of
 from vouch.bundle.images.parts import ImageParts, PartsReader
 
 MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
-"""Not fill bytes, not restart markers, and not a 0xFF of the pixels, which a zero follows."""
+"""Markers except fill bytes, restart markers and 0xFF in pixels, which is followed by zero."""
 STEP_BYTES = 1 << 20
-"""How many bytes one search covers: it holds the interpreter's lock, and other threads wait."""
+"""Bytes per search: a search holds the interpreter's lock, so other threads wait."""
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 HIERARCHICAL = {0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF}
 TABLES = {0xC4, 0xC8, 0xCC, 0xDB, 0xDD}
-"""Of codes and quantisation, and how often decoding restarts."""
+"""Markers of code tables, quantisation tables and the restart interval."""
 JFIF, ADOBE = b"JFIF\0", b"Adobe"
-"""What the application segments 0 and 14 begin with where they say what the colours are."""
+"""Prefixes of the application segments 0 and 14 that define the colours."""
 APP0, APP1, APP14 = 0xE0, 0xE1, 0xEE
 PLAIN_JFIF = b"\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"
-"""Without resolution and preview."""
+"""A JFIF segment without resolution and preview."""
 ADOBE_BYTES = 12
-"""Of Adobe's segment, the last of which says the colours."""
+"""Bytes of Adobe's segment; the last one defines the colours."""
 IGNORED = {*range(0xE0, 0xF0), 0xFE}
 """Application segments and comments."""
 ALONE = {*range(0xC0), 0xD8, 0xD9}
-"""Markers without a length. Those below 0xC0 mean nothing; a decoder that looks for a restart passes over them."""
+"""Markers without a length. Those below 0xC0 have no meaning; a decoder that searches for a restart skips them."""
 SCAN, END = 0xDA, 0xD9
 XMP = b"http://ns.adobe.com/xap/1.0/\0"
 CHANNELS = (1, 3, 4)
 
 
 def with_orientation(jpeg: bytes, orientation: int) -> bytes:
-    """The same file, which says that it is to be turned: the picture of `ImageParts.encoded` with an EXIF segment."""
+    """The picture of `ImageParts.encoded` with an EXIF segment that has its orientation."""
     content = EXIF + exif_of(orientation)
     segment = b"\xff\xe1" + struct.pack(">H", 2 + len(content)) + content
     start = len(JPEG) + (len(PLAIN_JFIF) if jpeg[len(JPEG) :].startswith(PLAIN_JFIF) else 0)
@@ -48,7 +48,7 @@ class JpegReader(PartsReader):
     """A JPEG file, up to the end of its first picture. Raises InvalidImage."""
 
     def parts(self) -> ImageParts:
-        """What is needed of it."""
+        """The needed parts."""
         self._kept.append(JPEG)
         self._channels, self._scan_bytes = 4, 8
         at, scans, taken = len(JPEG), 0, 0
@@ -66,7 +66,7 @@ class JpegReader(PartsReader):
                 scans += 1
             elif not scans:
                 self._segment(marker, at, end)
-            elif marker in IGNORED:  # emptied and left where it is: it may end a scan
+            elif marker in IGNORED:  # emptied and kept in place: it may end a scan
                 self._kept += [self._view[taken:at], b"\0\2"]
                 taken = end
             at = end
@@ -80,14 +80,14 @@ class JpegReader(PartsReader):
         return ImageParts("JPEG", encoded, width, height, scans, orientation, pixel_bytes, self._scan_bytes)
 
     def _marker(self, at: int) -> int:
-        """Behind the next one; 0: there is none."""
+        """The position after the next marker; 0 without one."""
         for start in range(at, len(self._encoded), STEP_BYTES):
             if found := MARKER.search(self._encoded, start, start + STEP_BYTES + 1):
                 return found.end()
         return 0
 
     def _segment(self, marker: int, at: int, end: int) -> None:
-        """One before the first scan."""
+        """Reads a segment before the first scan."""
         content = self._view[at + 2 : end]
         if marker in FRAMES:
             self._frame(marker, bytes(content))

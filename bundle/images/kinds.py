@@ -1,6 +1,6 @@
-"""What a file is, by its first bytes: the kinds that are decoded, and the names of those that are often sent instead.
+"""A file's kind, from its first bytes: the supported kinds, and the names of kinds that are often sent instead.
 
-Reads no more than the beginning, and trusts no name.
+Reads only the start of a file, and ignores its name.
 """
 
 import re
@@ -9,15 +9,15 @@ from typing import Literal
 from vouch.bundle.errors import InvalidImage
 
 Kind = Literal["PNG", "JPEG", "WEBP"]
-"""The kinds that are decoded, as Pillow names them."""
+"""The supported kinds, by Pillow's names."""
 ENDINGS: dict[Kind, str] = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
 DECODED = "PNG, JPEG or WebP"
-"""The same for people."""
+"""The supported kinds, for messages."""
 
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8"
 BEGINNING_BYTES = 1024
-"""Of a file, which say what it is."""
+"""The first bytes of a file, which show its kind."""
 
 BRANDS = {
     b"heic": "a HEIC picture",
@@ -32,7 +32,7 @@ BRANDS = {
     b"avis": "an AVIF picture",
     b"crx ": "a camera's raw file (CR3)",
 }
-"""Of files in boxes with a length and a name; other brands are films."""
+"""Brands of files in the ISO base media format; other brands are films."""
 BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"GIF8", "a GIF picture"),
     (b"II*\0", "a TIFF picture"),
@@ -63,7 +63,7 @@ BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"\x89HDF", "an HDF5 file"),
     (b"SIMPLE  =", "a FITS picture"),
     (b"\x1a\x45\xdf\xa3", "a film (Matroska or WebM)"),
-    (b"version https://git-lfs", "a Git LFS pointer and not the file that it stands for; run git lfs pull"),
+    (b"version https://git-lfs", "a Git LFS pointer instead of the file; run git lfs pull"),
     (b"iVBORw0KGgo", "a PNG picture in base64; decode the base64 first"),
     (b"/9j/", "a JPEG picture in base64; decode the base64 first"),
     (b"data:image/", "a data URL; decode its base64 first"),
@@ -71,12 +71,12 @@ BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG\r\r", "a PNG picture whose line ends were changed, as by a transfer as text"),
     (b"\xef\xbf\xbdPNG", "a PNG picture that was read as text and written again"),
     (b"\xc2\x89PNG", "a PNG picture that was read as text and written again"),
-    (b"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd", "what was read as text and written again, and may have been a picture"),
+    (b"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd", "a file that was read as text and written again, perhaps a picture"),
     (b"\xc3\xbf\xc3\x98", "a JPEG picture that was read as text and written again"),
 )
 BMP = b"BM"
 BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
-"""How many bytes the header of a BMP picture may have; it says so at its own beginning."""
+"""Possible sizes of a BMP picture's header, which begins with its size."""
 PNM = re.compile(rb"P[1-7fF]\s")
 MARKUP: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"<(?:svg:)?svg[\s/>]", re.IGNORECASE), "an SVG drawing"),
@@ -91,7 +91,7 @@ SHOWN_CHARACTERS = 40
 
 
 def kind_of(encoded: bytes) -> Kind | None:
-    """Which of the kinds that are decoded; None: another."""
+    """The supported kind; None for others."""
     if encoded.startswith(PNG):
         return "PNG"
     if encoded.startswith(JPEG):
@@ -100,12 +100,12 @@ def kind_of(encoded: bytes) -> Kind | None:
 
 
 def is_bmp(encoded: bytes) -> bool:
-    """Whether a file is a BMP picture; a text may begin with its two letters."""
+    """Whether a file is a BMP picture; a text may begin with the same two letters."""
     return encoded.startswith(BMP) and int.from_bytes(encoded[14:18], "little") in BMP_HEADERS
 
 
 def ending(encoded: bytes) -> str:
-    """What the name of a file with this content ends with: png, jpg or webp.
+    """The suffix for a file with this content: png, jpg or webp.
 
     Raises:
         InvalidImage: another kind.
@@ -117,12 +117,12 @@ def ending(encoded: bytes) -> str:
 
 
 def refusal(encoded: bytes, expected: str = DECODED) -> InvalidImage:
-    """Why a file of another kind is not taken: what it is, and what was expected."""
+    """The error for a file of another kind: what it is, and what was expected."""
     return InvalidImage(f"expected {expected}; found {found(encoded)}")
 
 
 def found(encoded: bytes) -> str:
-    """What a file is, for people."""
+    """A file's kind, in words."""
     if not encoded:
         return "nothing: the file is empty"
     start = encoded[:BEGINNING_BYTES]
@@ -130,8 +130,8 @@ def found(encoded: bytes) -> str:
         if name := look(start):
             return name
     if not start.strip(b"\0"):
-        return f"{len(encoded):,} bytes that begin with zeros, as a file has whose copy was broken off"
-    return f"{len(encoded):,} bytes that are no picture of a known kind"
+        return f"{len(encoded):,} bytes that begin with zeros, as after an incomplete copy"
+    return f"{len(encoded):,} bytes that are not a picture of a known kind"
 
 
 def _by_beginning(start: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Which way up a picture is: the one thing of its EXIF and XMP that decoding reads, and the EXIF that says it alone."""
+"""A picture's orientation: decoding reads only this from EXIF and XMP. Also makes EXIF with only the orientation."""
 
 import re
 import struct
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 UPRIGHT = 1
 TURNED = range(2, 9)
-"""Orientations that mirror or turn, as EXIF numbers them; all others leave the picture as it is."""
+"""Orientations that mirror or rotate, by EXIF's numbers; others do not change the picture."""
 ORIENTATION = 0x0112
 EXIF = b"Exif\0\0"
-"""In front of the entries in JPEG, and sometimes elsewhere."""
+"""Prefix of the entries in JPEG, and sometimes elsewhere."""
 BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 NUMBERS = {1: "B", 3: "H", 4: "I"}
 """Types of an EXIF entry that hold a whole number."""
@@ -18,26 +18,26 @@ XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 
 @dataclass
 class Notes:
-    """What a file says besides pixels, of what may say which way up it is."""
+    """A file's EXIF and XMP, which may contain the orientation."""
 
     exif: bytes | None = None
     xmp: bytes | None = None
 
     @property
     def orientation(self) -> int:
-        """As EXIF numbers it; EXIF goes before XMP."""
+        """EXIF's number of the orientation; EXIF takes precedence over XMP."""
         number = _in_exif((self.exif or b"").removeprefix(EXIF).removeprefix(EXIF))
         return _in_xmp(self.xmp or b"") if number is None else number
 
 
 def exif_of(orientation: int) -> bytes:
-    """EXIF with this one entry, without `EXIF` in front."""
+    """EXIF with only this entry, without the prefix."""
     entry = struct.pack(">HHIHH", ORIENTATION, 3, 1, orientation, 0)
     return b"MM\0*" + struct.pack(">IH", 8, 1) + entry + bytes(4)
 
 
 def _in_exif(tiff: bytes) -> int | None:
-    """None: it says none, or is broken."""
+    """The orientation; None if there is none, or it is broken."""
     order = BYTE_ORDERS.get(tiff[:4])
     if order is None or len(tiff) < 8:
         return None

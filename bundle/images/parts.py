@@ -1,8 +1,8 @@
-"""What is needed of an image file: the bytes that make its pixels, which way up it is, and what decoding will cost.
+"""The needed parts of an image file: the bytes that make its pixels, its orientation, and the cost of decoding.
 
-`PartsReader` is what the readers of the kinds share. A reader goes through a file's headers once and copies nothing
-but what makes pixels: an image library reads the rest entry by entry, and 5,000 packed colour profiles, 5 MB, hold it
-for over 10 s.
+`PartsReader` is the base of the readers for each kind. A reader goes through a file's headers once and copies only what
+makes pixels: an image library would read all other parts, and 5,000 compressed colour profiles (5 MB) take it over
+10 s.
 """
 
 from dataclasses import dataclass
@@ -12,40 +12,40 @@ from vouch.bundle.images.kinds import Kind
 from vouch.bundle.images.orientation import Notes
 
 PIXEL_S, SCAN_S = 12e-9, 4e-9
-"""Of a pixel in all steps, and in each scan; of 16-bit colour it is up to five times as much."""
+"""Time per pixel in all steps, and in each scan; up to five times as much for 16-bit colour."""
 
 
 @dataclass(frozen=True)
 class ImageParts:
-    """What is needed of an image file."""
+    """The needed parts of an image file."""
 
     kind: Kind
     encoded: bytes
-    """A file with the pixels and nothing else."""
+    """A file with only the pixels."""
     width: int
     height: int
-    """As they are stored, before the picture is put upright."""
+    """As stored, before the picture is rotated upright."""
     scans: int
-    """How many times a decoder goes over the picture."""
+    """The number of passes of a decoder over the picture."""
     orientation: int
-    """As EXIF numbers it; 1: upright, 2 to 8: how it is mirrored and turned."""
+    """EXIF's number: 1 is upright, 2 to 8 are mirrored or rotated."""
     pixel_bytes: int
-    """Of a pixel as it is decoded, the low bytes of 16-bit colour included."""
+    """Bytes per pixel when decoded, including the low bytes of 16-bit colour."""
     scan_bytes: int = 0
-    """Of a pixel while a progressive JPEG file or a WebP file is decoded, beside that."""
+    """Additional bytes per pixel while a progressive JPEG file or a WebP file is decoded."""
     held_bytes: int = 0
-    """Of a pixel, which the decoder holds until the picture is through all steps."""
+    """Bytes per pixel that the decoder keeps until all steps are done."""
     pixel_s: float = PIXEL_S
-    """Of a pixel in all steps but the scans."""
+    """Time per pixel in all steps except scans."""
 
     @property
     def decode_s(self) -> float:
-        """Roughly how long decoding takes on one core, in seconds."""
+        """Estimated time of decoding on one core, in seconds."""
         return self.width * self.height * (self.pixel_s + SCAN_S * self.scans)
 
 
 class PartsReader:
-    """What has been found so far while a file is gone through."""
+    """The parts found so far while reading a file."""
 
     def __init__(self, encoded: bytes) -> None:
         self._encoded = encoded
@@ -62,5 +62,5 @@ class PartsReader:
 
     def _known_size(self) -> tuple[int, int]:
         if self._size is None:
-            raise InvalidImage("the image is broken: it does not say its size")
+            raise InvalidImage("the image is broken: its size is missing")
         return self._size

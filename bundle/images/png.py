@@ -1,7 +1,7 @@
 """PNG files: chunks with a length, a name and a checksum.
 
-What makes pixels is IHDR, PLTE, tRNS and IDAT; their checksums are held, so that damage is not taken for an image.
-A damaged chunk of another kind is left out like a whole one, unless it may have been one that counts.
+IHDR, PLTE, tRNS and IDAT make the pixels; their checksums are checked, so that damage is not decoded. A damaged chunk
+of another kind is left out like an intact one, unless it may have been one of these.
 """
 
 import struct
@@ -13,31 +13,31 @@ from vouch.bundle.images.orientation import TURNED, Notes, exif_of
 from vouch.bundle.images.parts import ImageParts, PartsReader
 
 CHUNK_BYTES = 12
-"""Of a chunk without content: length, name, checksum."""
+"""Bytes of a chunk without content: length, name, checksum."""
 MAKE_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")
 COUNT = (*MAKE_PIXELS, b"eXIf")
 NOTED = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 END = b"IEND"
 BITS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
-"""Kind of colour -> how many bits its samples may have."""
+"""Colour type -> possible bits per sample."""
 PALETTE = 3
 SEVERAL = (2, 4, 6)
-"""Kinds of colour that Pillow keeps in four channels."""
+"""Colour types that Pillow stores in four channels."""
 CHANNELS = {0: 1, 2: 3, PALETTE: 1, 4: 2, 6: 4}
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """The passes of an interlaced file: its first column and row, and the steps to the next."""
 STEP_BYTES, UNPACKED_BYTES = 1 << 14, 1 << 20
-"""What is unpacked at once, and what it may become."""
+"""Bytes that are decompressed at a time, before and after."""
 KEY_BYTES = {0: 2, 2: 6, PALETTE: 1}
-"""Kind of colour -> how many bytes of tRNS it needs. The others have alpha, and none."""
+"""Colour type -> needed bytes of tRNS. The others have alpha, and no tRNS."""
 EXIF_PROFILE = b"Raw profile type exif"
 XMP = b"XML:com.adobe.xmp"
 MAX_TEXT_BYTES = 1_000_000
-"""Of a compressed text, unpacked."""
+"""Limit for a decompressed text."""
 
 
 def with_orientation(png: bytes, orientation: int) -> bytes:
-    """The same file, which says that it is to be turned: the picture of `ImageParts.encoded` with an eXIf chunk."""
+    """The picture of `ImageParts.encoded` with an eXIf chunk that has its orientation."""
     behind_header = len(PNG) + CHUNK_BYTES + 13
     return png[:behind_header] + chunk(b"eXIf", exif_of(orientation)) + png[behind_header:]
 
@@ -48,7 +48,7 @@ def chunk(name: bytes, content: bytes) -> bytes:
 
 
 def has_all_rows(png: bytes) -> bool:
-    """Whether the pixels of `ImageParts.encoded` unpack to as many bytes as its header says; reads all of them."""
+    """Whether the pixels of `ImageParts.encoded` decompress to the size in its header; reads all of them."""
     width, height, bits, colour, *_, interlace = struct.unpack_from(">II5B", png, len(PNG) + 8)
     passes = ADAM7 if interlace else ((0, 0, 1, 1),)
     lacking: int = sum(
@@ -70,7 +70,7 @@ def has_all_rows(png: bytes) -> bool:
 
 
 class PngReader(PartsReader):
-    """A PNG file, from its first chunk to the one that ends it. Raises InvalidImage."""
+    """A PNG file, from its first chunk to its last. Raises InvalidImage."""
 
     _colour = -1
     _bits = 0
@@ -79,7 +79,7 @@ class PngReader(PartsReader):
     _has_frames = False
 
     def parts(self) -> ImageParts:
-        """What is needed of it."""
+        """The needed parts."""
         self._kept.append(PNG)
         at = len(PNG)
         while at + 8 <= len(self._encoded):
@@ -135,13 +135,13 @@ class PngReader(PartsReader):
                 return  # a suggestion for screens of few colours
             self._has_palette = True
         elif name == b"IDAT" and self._colour == PALETTE and not self._has_palette:
-            raise InvalidImage("the PNG file is broken: its PLTE chunk is missing, which says its colours")
+            raise InvalidImage("the PNG file is broken: its PLTE chunk, which defines its colours, is missing")
         elif name == b"tRNS":
             if self._colour not in KEY_BYTES:
                 return
             if length < KEY_BYTES[self._colour]:
                 raise InvalidImage(
-                    f"the PNG file is broken: its tRNS chunk, which says what is transparent, has {length} bytes; "
+                    f"the PNG file is broken: its tRNS chunk, which defines transparency, has {length} bytes; "
                     f"expected {KEY_BYTES[self._colour]}"
                 )
         self._kept.append(self._view[at : at + CHUNK_BYTES + length])
@@ -151,23 +151,23 @@ class PngReader(PartsReader):
             raise InvalidImage(f"the PNG file is broken: its IHDR chunk has {len(content):,} bytes; expected 13")
         width, height, bits, colour = struct.unpack_from(">IIBB", content)
         if bits not in BITS.get(colour, ()):
-            raise InvalidImage(f"the PNG file is broken: it says {bits} bits of colour type {colour}")
+            raise InvalidImage(f"the PNG file is broken: it has {bits} bits and colour type {colour}")
         self._size, self._bits, self._colour = (width, height), bits, colour
 
     def _check_end(self, at: int, length: int) -> None:
-        """It may be cut off, because it says nothing."""
+        """The last chunk. It may be truncated, because it has no content."""
         if at + CHUNK_BYTES <= len(self._encoded) and (length or not self._is_whole(END, at, 0)):
             raise InvalidImage("the PNG file is damaged: the checksum of its IEND chunk is wrong")
 
     def _check_damaged(self, name: bytes, at: int, length: int) -> None:
-        """Raises where a chunk with a wrong checksum, which is left out, may change how the picture is seen."""
+        """Raises if a chunk with a wrong checksum, which is left out, may change the picture."""
         content = self._encoded[at + 8 : at + CHUNK_BYTES + length]
         hidden = [other for other in COUNT if self._is_whole(other, at, length) or other in content]
         notes = Notes()
         if name in NOTED:
             _note(notes, name, content[:length])
         if hidden or notes.orientation in TURNED:
-            what = f"may be or hide its {hidden[0].decode()} chunk" if hidden else "says which way up the picture is"
+            what = f"may be or hide its {hidden[0].decode()} chunk" if hidden else "has the picture's orientation"
             raise InvalidImage(
                 f"the PNG file is damaged: the checksum of a {name.decode()} chunk is wrong, which {what}"
             )
@@ -191,8 +191,8 @@ def _note_text(notes: Notes, name: bytes, keyword: bytes, content: bytes) -> Non
 
 def _unknown(name: bytes) -> str:
     if name == b"CgBI":
-        return "the PNG file is of Apple's own kind (CgBI), which few programs read; export it again"
-    return f"the PNG file cannot be read without its {name.decode()} chunk, which no standard of PNG knows"
+        return "the PNG file has Apple's own format (CgBI), which few programs read; export it again"
+    return f"the PNG file requires its {name.decode()} chunk, which is not in any PNG standard"
 
 
 def _unpacked(text: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Whatever an image library raises for broken or hostile content, as a refusal with a reason for people."""
+"""Turns all errors of an image library for broken or hostile content into refusals with a reason."""
 
 import warnings
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from PIL import UnidentifiedImageError
 from vouch.bundle.errors import InvalidImage
 
 SAID_OF_FILES = (OSError, SyntaxError, ValueError, EOFError)
-"""What Pillow raises with a sentence about the file. Anything else is a trace of its own code."""
+"""Errors of Pillow with a sentence about the file. Messages of other errors are about its own code."""
 NAMES = {"WEBP": "WebP"}
-"""What Pillow calls otherwise than people do."""
+"""Usual names for formats that Pillow names differently."""
 
-warnings.filterwarnings("ignore", module=r"PIL\.")  # here once: what Pillow warns about is refused or harmless
+warnings.filterwarnings("ignore", module=r"PIL\.")  # once, here: what Pillow warns about is refused or harmless
 
 
 @contextmanager

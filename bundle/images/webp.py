@@ -1,7 +1,7 @@
-"""WebP files: chunks with a name and a length, of which one holds the picture, and another may hold its alpha.
+"""WebP files: chunks with a name and a length. One contains the picture, another may contain its alpha.
 
-WebP has no checksums: damage that leaves a file readable is not noticed. Pillow decodes it as a film of one picture:
-in one step, onto two canvases of four channels, of which it makes a copy.
+WebP has no checksums: damage in a readable file is not noticed. Pillow decodes it as a film with one picture: in one
+step, onto two canvases of four channels, which it then copies.
 """
 
 import struct
@@ -11,11 +11,11 @@ from vouch.bundle.images.orientation import exif_of
 from vouch.bundle.images.parts import ImageParts, PartsReader
 
 RIFF_BYTES = 12
-"""In front of the first chunk."""
+"""Bytes before the first chunk."""
 LOSSY, LOSSLESS, ALPHA, EXTENDED = b"VP8 ", b"VP8L", b"ALPH", b"VP8X"
 ANIMATED = (b"ANIM", b"ANMF")
 HAS_ALPHA, HAS_EXIF, IS_ANIMATED = 0x10, 0x08, 0x02
-"""Bits of what `EXTENDED` begins with."""
+"""Flags in the first byte of `EXTENDED`."""
 LOSSY_START, LOSSLESS_START = b"\x9d\x01\x2a", 0x2F
 PIXEL_BYTES, COPY_BYTES, HELD_BYTES = 4, 4, 8
 PIXEL_S = 40e-9
@@ -23,19 +23,19 @@ PIXEL_S = 40e-9
 
 
 def with_orientation(webp: bytes, orientation: int) -> bytes:
-    """The same file, which says that it is to be turned: the picture of `ImageParts.encoded` with an EXIF chunk."""
+    """The picture of `ImageParts.encoded` with an EXIF chunk that has its orientation."""
     reader = WebpReader(webp)
     parts = reader.parts()
     return reader.file(HAS_EXIF, parts.width, parts.height, chunk(b"EXIF", exif_of(orientation)))
 
 
 def chunk(name: bytes, content: bytes | memoryview) -> bytes:
-    """A chunk of an even number of bytes."""
+    """A chunk, padded to an even number of bytes."""
     return name + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
 
 
 class WebpReader(PartsReader):
-    """A WebP file of one picture. Raises InvalidImage."""
+    """A WebP file with one picture. Raises InvalidImage."""
 
     _canvas: tuple[int, int] | None = None
     _lossless = False
@@ -44,9 +44,9 @@ class WebpReader(PartsReader):
     _picture: bytes = b""
 
     def parts(self) -> ImageParts:
-        """What is needed of it."""
+        """The needed parts."""
         riff_bytes = 8 + int.from_bytes(self._encoded[4:8], "little")
-        if riff_bytes > len(self._encoded) + 1:  # the last byte may be lacking: it only makes their number even
+        if riff_bytes > len(self._encoded) + 1:  # the last byte may be missing: it is only padding
             raise InvalidImage("the image is truncated")
         end, at = min(riff_bytes, len(self._encoded)), RIFF_BYTES
         while at + 8 <= end:
@@ -58,7 +58,7 @@ class WebpReader(PartsReader):
             at += 8 + length + length % 2
         width, height = self._known_size()
         if self._canvas not in (None, (width, height)):
-            raise InvalidImage("the image is broken: it says two sizes")
+            raise InvalidImage("the image is broken: it has two different sizes")
         return ImageParts(
             "WEBP",
             self.file(0, width, height),
@@ -73,7 +73,7 @@ class WebpReader(PartsReader):
         )
 
     def file(self, flags: int, width: int, height: int, more: bytes = b"") -> bytes:
-        """A file of what was found that makes pixels, and of more chunks behind it."""
+        """A file with the parts that make pixels, followed by more chunks."""
         flags |= HAS_ALPHA if self._has_alpha else 0
         content = self._picture
         if self._alpha or more:
@@ -88,7 +88,7 @@ class WebpReader(PartsReader):
             self._canvas = _little(content[4:7]) + 1, _little(content[7:10]) + 1
         elif name in (LOSSY, LOSSLESS):
             if self._picture:
-                raise InvalidImage("the WebP file is broken: it holds two pictures")
+                raise InvalidImage("the WebP file is broken: it has two pictures")
             self._picture = chunk(name, content)
             (self._lossy if name == LOSSY else self._of_lossless)(content)
         elif name == ALPHA and not self._picture:
@@ -109,7 +109,7 @@ class WebpReader(PartsReader):
             raise InvalidImage("the WebP file is broken: its picture has no header")
         bits = _little(content[1:5])
         self._size = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-        self._alpha, self._has_alpha = b"", bool(bits >> 28 & 1)  # it holds its alpha itself
+        self._alpha, self._has_alpha = b"", bool(bits >> 28 & 1)  # the picture contains its alpha
 
 
 def _little(content: memoryview) -> int:

@@ -1,4 +1,4 @@
-// A prediction from Go, with its standard library alone: go run examples/call/predict.go localhost:8081 pets cat.jpg
+// A prediction from Go, with only its standard library: go run examples/call/predict.go localhost:8081 pets cat.jpg
 package main
 
 import (

@@ -1,6 +1,6 @@
 """A prediction with Triton's HTTP client: python examples/call/predict_triton.py localhost:8081 pets cat.jpg
 
-It sends pixels, so it has to make the image's size and colours those of the model. Vouch's own client need not.
+It sends pixels, so it must resize the image and convert its colours for the model. Vouch's own client sends the file.
 """
 
 import sys

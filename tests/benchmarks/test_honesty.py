@@ -153,7 +153,7 @@ def test_the_command_shows_a_record_and_names_the_cells_where_one_is_unknown(
     assert capsys.readouterr().out.startswith("| model, images a class")
 
     monkeypatch.setattr("sys.argv", [*asked, "--sizes", "7"])
-    with pytest.raises(SystemExit, match="there are linear 10, linear 20"):
+    with pytest.raises(SystemExit, match="choose among linear 10, linear 20"):
         main()
 
 

@@ -12,7 +12,7 @@ def test_a_page_without_marks_is_not_written_over() -> None:
     begin, end = marks("make tea")
 
     assert put(f"a\n{begin}old{end}\nb", "new", "make tea") == f"a\n{begin}\n\nnew\n\n{end}\nb"
-    with pytest.raises(ValueError, match="no <!-- begin: make coffee"):
+    with pytest.raises(ValueError, match="does not contain <!-- begin: make coffee"):
         put(f"a\n{begin}old{end}\nb", "new", "make coffee")
 
 

@@ -113,7 +113,10 @@ def test_a_peer_that_cannot_be_installed_is_left_out(
     monkeypatch.setattr(peer_file, "subprocess", SimpleNamespace(run=run, PIPE=subprocess.PIPE))
 
     assert installed([failing, other]) == [other]
-    assert "Bad is left out, as it could not be installed: No matching distribution for bad" in capsys.readouterr().err
+    assert (
+        "Bad is left out, because it could not be installed: No matching distribution for bad"
+        in capsys.readouterr().err
+    )
     assert not (environments / "peers" / "bad" / ".installed").exists()
     monkeypatch.setattr(peer_file, "subprocess", None)
     assert installed([other]) == [other]

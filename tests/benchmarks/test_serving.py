@@ -208,7 +208,7 @@ def test_a_part_that_there_is_not_is_wrong_usage() -> None:
     done = subprocess.run(words, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False, timeout=60)
 
     assert done.returncode == 2
-    assert "'stream' is none of calls, streams, rest, latency, photographs" in done.stderr
+    assert "'stream' is not one of calls, streams, rest, latency, photographs" in done.stderr
 
 
 def test_answers_are_read_in_the_form_of_each_protocol() -> None:

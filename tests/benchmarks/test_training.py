@@ -92,7 +92,7 @@ def test_the_command_shows_a_record_and_names_the_sets_where_one_is_unknown(
     assert capsys.readouterr().out.startswith("| data | right")
 
     monkeypatch.setattr("sys.argv", ["training", "--only", "moons", "--record", record])
-    with pytest.raises(SystemExit, match="--only moons: there are photographs, digits, few, mnist, fashion"):
+    with pytest.raises(SystemExit, match="--only moons: expected photographs, digits, few, mnist, fashion"):
         main()
 
 

@@ -208,13 +208,13 @@ REFUSED: dict[str, tuple[Make, str]] = {
     "JPEG of 12 bits": (lambda: of_bits(12), "12 bits a sample; expected 8"),
     "PNG of Apple": (
         lambda: PNG + chunk(b"CgBI", bytes(4)) + saved(COLOUR, "PNG")[8:],
-        r"Apple's own kind \(CgBI\)",
+        r"Apple's own format \(CgBI\)",
     ),
     "PNG with a short tRNS": (
         lambda: raw_png(8, 2, rows_of(24 * WIDTH), before=chunk(b"tRNS", b"\0\1")),
         "its tRNS chunk.*has 2 bytes; expected 6",
     ),
-    "PNG of 3 bits": (lambda: raw_png(3, 0, rows_of(3 * WIDTH)), "3 bits of colour type 0"),
+    "PNG of 3 bits": (lambda: raw_png(3, 0, rows_of(3 * WIDTH)), "3 bits and colour type 0"),
     "PNG with too few rows": (partial(raw_png, 8, 0, rows_of(8 * WIDTH)[: 3 * (1 + WIDTH)]), "rows .* are lacking"),
     "PNG whose last byte is lacking": (partial(raw_png, 8, 0, bytes(HEIGHT * (1 + WIDTH) - 1)), "truncated"),
     "PNG, interlaced, without its last rows": (partial(raw_png, 1, 0, bytes(13), interlace=1), "truncated"),
@@ -222,7 +222,10 @@ REFUSED: dict[str, tuple[Make, str]] = {
         lambda: PNG + saved(GREY, "PNG")[8:33] + chunk(b"IDAT", zlib.compress(rows_of(8 * WIDTH))[:-1] + b"?"),
         "cannot be decoded",
     ),
-    "PNG without a palette": (partial(raw_png, 8, 3, rows_of(8 * WIDTH)), "its PLTE chunk is missing"),
+    "PNG without a palette": (
+        partial(raw_png, 8, 3, rows_of(8 * WIDTH)),
+        "its PLTE chunk, which defines its colours, is missing",
+    ),
     "nothing": (lambda: b"", "found nothing: the file is empty"),
     "zeros": (lambda: bytes(5000), "5,000 bytes that begin with zeros"),
     "HEIC": (lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "found a HEIC picture"),
@@ -239,7 +242,7 @@ REFUSED: dict[str, tuple[Make, str]] = {
     "gzip": (lambda: b"\x1f\x8b\x08" + bytes(40), "found gzip data"),
     "Git LFS": (
         lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
-        "a Git LFS pointer and not the file that it stands for; run git lfs pull",
+        "a Git LFS pointer instead of the file; run git lfs pull",
     ),
     "text": ("Fehler: Zugriff verweigert (ä)".encode, r"found text \('Fehler: Zugriff verweigert"),
     "base64": (lambda: b"iVBORw0KGgoAAAANSUhEUgAA", "a PNG picture in base64; decode the base64 first"),

@@ -138,7 +138,7 @@ def test_a_commonest_set_that_cannot_be_is_refused(commonest: int) -> None:
     labels = np.arange(10)[:, None] < 8
     content = several(labels, labels).model_dump()
 
-    with pytest.raises(ValueError, match="images of the commonest set"):
+    with pytest.raises(ValueError, match="number of images with the most frequent set"):
         MultiLabelClaim.model_validate(content | {"commonest_set": commonest})
 
 
@@ -209,8 +209,8 @@ def test_what_the_temperature_did_is_said_as_it_was_measured(
             {"method": "split", "judged": 1234},
             "rest on 1,234 tune images (split): with 90 % confidence over draws of them",
         ),
-        ({"method": "cross", "judged": 500, "folds": 5}, "answers to 500 images (cross, 5 folds): these are of models"),
-        ({}, "whose number was not recorded: their promises are about the mean over draws"),
+        ({"method": "cross", "judged": 500, "folds": 5}, "answers to 500 images (cross, 5 folds), from models trained"),
+        ({}, "whose number was not recorded: their promises hold on average over draws"),
     ],
     ids=["split", "cross", "older"],
 )
@@ -236,13 +236,14 @@ def test_where_nobody_judges_there_is_no_temperature() -> None:
     """And the reason is that, not a loss that none lowered."""
     plain = calibration(method="cross", judged=0, folds=1, temperature=1.0, error_before=0.02)
 
-    assert calibration_in_words(plain).startswith("no temperature is applied, because no image judges: on validation ")
+    reason = "no temperature is applied, because there are no judged images: on validation "
+    assert calibration_in_words(plain).startswith(reason)
 
 
 def test_what_is_not_promised_has_its_reason() -> None:
     """How many images it needs, and how many there are."""
     assert withheld_in_words(Withheld(coverage=0.99, needed=230, judged=50)) == (
-        "no promise of 99%: it needs 230 images that judge, and there are 50"
+        "no promise of 99%: it needs 230 judged images, and there are 50"
     )
 
 
@@ -276,5 +277,5 @@ def test_a_promise_by_class_says_on_how_many_images_of_each_it_rests() -> None:
     assert "rest on 120 tune images, of each class at least 30 (split): " in words
     assert "at least the promised share of the sets of such images of any one class contain" in words
     assert withheld_in_words(Withheld(coverage=0.95, needed=45, judged=12, smallest="ant")) == (
-        "no promise of 95% by class: it needs 45 images of each class that judge, and of class ant there are 12"
+        "no promise of 95% by class: it needs 45 judged images of each class, and of class ant there are 12"
     )

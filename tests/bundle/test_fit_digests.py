@@ -50,7 +50,7 @@ def test_the_same_images_give_the_same_bytes_and_another_split_others() -> None:
         (b"", "has 0 bytes"),
         (bytes(FIT_KEY_BYTES), "has 16 bytes; expected 16 and then 8 for each"),
         (bytes(FIT_KEY_BYTES + 9), "has 25 bytes"),
-        (bytes(FIT_KEY_BYTES + 16), "not in order"),
+        (bytes(FIT_KEY_BYTES + 16), "is not sorted"),
     ],
 )
 def test_what_is_no_such_file_is_refused(content: bytes, says: str) -> None:

@@ -116,9 +116,9 @@ def test_as_many_scans_are_taken_as_the_size_allows() -> None:
 
     assert decode(small, AS_COLOUR).shape == (20, 30, 3)
     assert image_parts(large).scans == 10
-    with pytest.raises(InvalidImage, match=r"64 x 64 pixels in 101 scans; at most 100 are taken"):
+    with pytest.raises(InvalidImage, match=r"64 x 64 pixels in 101 scans; the limit for this size is 100"):
         decode(with_scans(small, MAX_SCANS + 1), AS_COLOUR)
-    with pytest.raises(InvalidImage, match=r"in 11 scans; at most 10 are taken of this size"):
+    with pytest.raises(InvalidImage, match=r"in 11 scans; the limit for this size is 10"):
         decode(with_scans(large, 11), AS_COLOUR)
 
 

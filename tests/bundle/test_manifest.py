@@ -56,7 +56,9 @@ def test_an_unknown_field_is_refused(place: str) -> None:
 @pytest.mark.parametrize("rules", [RULES + 1, 99])
 def test_unknown_decoding_rules_are_refused(rules: int) -> None:
     """A model is right only under the rules that it was trained with; no others are guessed at."""
-    with pytest.raises(InvalidBundle, match=rf"input.*decoding rules {rules} need a newer Vouch; this one knows .* 4"):
+    with pytest.raises(
+        InvalidBundle, match=rf"input.*decoding rules {rules} need a newer Vouch; this one supports .* 4"
+    ):
         read_manifest(edited("input.rules", rules))
 
 
@@ -82,7 +84,7 @@ def test_a_manifest_without_a_fit_stretches() -> None:
 
     assert read_manifest(json.dumps(content).encode()).input.fit == "stretch"
     content["input"]["fit"] = "crop"
-    with pytest.raises(InvalidBundle, match="input: decoding rules 2 stretch; they have no fit"):
+    with pytest.raises(InvalidBundle, match="input: decoding rules 2 always stretch; they have no fit"):
         read_manifest(json.dumps(content).encode())
 
 
@@ -137,7 +139,7 @@ def test_a_value_of_the_confusion_matrix_out_of_range_is_refused(confusion: obje
 
 def test_a_confusion_matrix_of_more_classes_than_labels_is_refused() -> None:
     """Its positions are positions in the labels."""
-    with pytest.raises(InvalidBundle, match="3 labels, but the claim's counts are of 4"):
+    with pytest.raises(InvalidBundle, match="3 labels, but the claim has counts for 4"):
         read_manifest(edited("claim.confusion", columns([0, 0, 1, 3], [0, 1, 1, 3], [1, 1, 2, 2])))
 
 
@@ -158,9 +160,7 @@ def test_a_validation_split_lies_in_one_file() -> None:
 
     assert read_manifest(edited("files", files)).validation_file == "validation.zip"
     for content in (edited("files", both), json.dumps(older).encode()):
-        with pytest.raises(
-            InvalidBundle, match=r"expected validation\.npz alone, or in format 3 validation\.zip alone"
-        ):
+        with pytest.raises(InvalidBundle, match=r"expected only validation\.npz, or in format 3 only validation\.zip"):
             read_manifest(content)
 
 

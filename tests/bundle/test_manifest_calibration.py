@@ -20,7 +20,7 @@ def test_a_temperature_that_nobody_fits_is_refused(temperature: float) -> None:
 @pytest.mark.parametrize("interval", [(0.02, 0.03), (0.0, 0.005), (-0.1, 0.1), (0.0, 1.1), (float("nan"), 0.1)])
 def test_an_interval_holds_the_error(interval: tuple[float, float]) -> None:
     """And lies within 0 to 1; where none is stated, as in older bundles, there is none."""
-    with pytest.raises(InvalidBundle, match="the calibration error does not lie within its interval"):
+    with pytest.raises(InvalidBundle, match="the calibration error is not within its interval"):
         read_manifest(edited("calibration", calibrated() | {"error_interval": interval}))
     older = read_manifest(edited("calibration", calibrated())).calibration
     assert older is not None
@@ -66,7 +66,7 @@ def test_a_coverage_by_class_is_read_back() -> None:
         ({"thresholds": [0.1, 0.2, 1.5]}, "less than or equal to 1"),
         ({"thresholds": [0.2, 0.2, 0.3]}, "the threshold is not the lowest"),
         ({"judged": [30]}, "expected thresholds and counts of each class"),
-        ({"covered": [3, 1, 2]}, "no more covered images than there are"),
+        ({"covered": [3, 1, 2]}, "not more covered images than images"),
         ({"covered": [1, 2, 1]}, "do not add up"),
         ({"total": [3, 3, 2]}, "do not add up"),
         ({"total": [3, 1, 2], "covered": [3, 1, 2]}, "by class was not counted on the claim's images"),
@@ -81,7 +81,7 @@ def test_a_coverage_by_class_that_contradicts_itself_is_refused(changes: dict[st
 def test_a_coverage_withheld_for_an_unknown_class_is_refused() -> None:
     """Its name would be shown to people."""
     settled = by_class() | {"withheld": [WITHHELD | {"smallest": "nobody"}]}
-    with pytest.raises(InvalidBundle, match="a class that is not there"):
+    with pytest.raises(InvalidBundle, match="withheld for an unknown class"):
         read_manifest(edited("calibration", settled))
 
 

@@ -57,7 +57,7 @@ def test_why_there_is_no_smaller_graph_is_kept() -> None:
 
     assert read_manifest(refused).quantization_refused == "too few images"
     assert made_up_manifest().quantization_refused is None
-    with pytest.raises(InvalidBundle, match="both there and refused"):
+    with pytest.raises(InvalidBundle, match="both present and refused"):
         read_manifest(both)
 
 
@@ -124,10 +124,10 @@ def test_a_multi_label_manifest_is_read_back() -> None:
         ({"thresholds": [0.5, 0.5]}, "expected 3 thresholds"),
         ({"thresholds": [0.5, 0.5, 1.5]}, "thresholds.2"),
         ({"thresholds": [0.5, 0.1, 0.5]}, r"thresholds\.1: .*float32"),
-        ({"task": "single_label"}, "not one of a single_label model"),
-        ({"labels": ["cat", "dog"]}, "2 labels, but the claim's counts are of 3"),
+        ({"task": "single_label"}, "does not fit a single_label model"),
+        ({"labels": ["cat", "dog"]}, "2 labels, but the claim has counts for 3"),
         ({"format_version": 1, "validation_digest": None}, "format 1 has no thresholds"),
-        ({"claim": json.loads(made_up_manifest().to_json())["claim"]}, "not one of a multi_label model"),
+        ({"claim": json.loads(made_up_manifest().to_json())["claim"]}, "does not fit a multi_label model"),
     ],
 )
 def test_parts_of_another_task_are_refused(changes: dict[str, Any], message: str) -> None:
@@ -155,13 +155,13 @@ def test_a_coverage_of_several_labels_is_refused() -> None:
 @pytest.mark.parametrize(
     ("per_label", "message"),
     [
-        ([[[2, 1], [0, 3]], [[4, 0], [1, 1]]], "the claim's counts are of 2"),
+        ([[[2, 1], [0, 3]], [[4, 0], [1, 1]]], "the claim has counts for 2"),
         ([[[2, 1], [0, 3]], [[4, 0], [1, 1]], [[3, 0], [0, 4]]], "do not add up"),
         ([[[3, 1], [-1, 3]], [[4, 0], [1, 1]], [[3, 0], [0, 3]]], "claim.per_label.0.1.0"),
-        ([[[3, 0], [0, 3]], [[4, 0], [1, 1]], [[3, 0], [0, 3]]], "as many right images"),
-        ([[[0, 3], [0, 3]], [[4, 0], [1, 1]], [[3, 0], [0, 3]]], "as many right images"),
+        ([[[3, 0], [0, 3]], [[4, 0], [1, 1]], [[3, 0], [0, 3]]], "claimed number of right images"),
+        ([[[0, 3], [0, 3]], [[4, 0], [1, 1]], [[3, 0], [0, 3]]], "claimed number of right images"),
         ([[[2, 1, 0], [0, 3]], [[4, 0], [1, 1]], [[3, 0], [0, 3]]], "claim.per_label.0.0"),
-        ([], "do not go with|counts are of 0"),
+        ([], "do not fit|counts for 0"),
     ],
     ids=["labels", "total", "negative", "too few wrong", "too many wrong", "columns", "empty"],
 )

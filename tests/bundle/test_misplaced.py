@@ -27,23 +27,23 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (
             "models/pets",
             "models/pets is the folder of one model, with version 1, 2; expected a models folder, which "
-            "holds NAME/VERSION: models",
+            "contains NAME/VERSION: models",
         ),
         (
             "models/pets/2",
-            "models/pets/2 is one version of a model; expected a models folder, which holds NAME/VERSION: models",
+            "models/pets/2 is one version of a model; expected a models folder, which contains NAME/VERSION: models",
         ),
         (
             "models/pets/2/model.onnx",
-            "models/pets/2/model.onnx is a file; expected a models folder, which holds NAME/VERSION",
+            "models/pets/2/model.onnx is a file; expected a models folder, which contains NAME/VERSION",
         ),
-        ("modells", "there is no models folder modells; did you mean models?"),
+        ("modells", "the models folder modells does not exist; did you mean models?"),
         (
             "models/petz",
-            "there is no models/petz; models/pets is the folder of one model, with version 1, 2; expected a models "
-            "folder, which holds NAME/VERSION: models",
+            "models/petz does not exist; models/pets is the folder of one model, with version 1, 2; expected a models "
+            "folder, which contains NAME/VERSION: models",
         ),
-        ("nowhere", "there is no models folder nowhere; vouch train makes one"),
+        ("nowhere", "the models folder nowhere does not exist; vouch train makes one"),
     ],
 )
 def test_one_folder_too_deep_is_said_with_the_one_that_was_meant(path: str, wrong: str) -> None:
@@ -55,7 +55,7 @@ def test_the_folder_above_the_one_that_one_is_in_has_a_name(models: Path, monkey
     """`vouch serve .` within a model's folder."""
     monkeypatch.chdir(models / "pets")
 
-    assert not_a_models_folder(Path()).endswith("expected a models folder, which holds NAME/VERSION: ..")
+    assert not_a_models_folder(Path()).endswith("expected a models folder, which contains NAME/VERSION: ..")
 
 
 def test_a_model_may_be_named_by_a_number(tmp_path: Path) -> None:
@@ -71,20 +71,21 @@ def test_a_model_may_be_named_by_a_number(tmp_path: Path) -> None:
         ([], "here is empty; vouch train publishes there, as NAME/VERSION"),
         (
             ["notes/", "cats/"],
-            "here holds no model, but cats, notes; expected a models folder, which holds NAME/VERSION",
+            "here contains no model, but cats, notes; expected a models folder, which contains NAME/VERSION",
         ),
         (
             ["a/", "b/", "c/", "d/", "e/", "f/", "g/"],
-            "here holds no model, but a, b, c, d, e and 2 more; expected a models folder, which holds NAME/VERSION",
+            "here contains no model, but a, b, c, d, e and 2 more; expected a models folder, which contains "
+            "NAME/VERSION",
         ),
         (
             ["models/pets/1/manifest.json"],
-            "here holds no model, here/models does; expected a models folder, which holds NAME/VERSION",
+            "here contains no model, but here/models does; expected a models folder, which contains NAME/VERSION",
         ),
         (
             ["pets/v1/manifest.json"],
-            "here/pets holds v1; expected a models folder, which holds NAME/VERSION, a "
-            "version's folder being a number such as here/pets/1",
+            "here/pets contains v1; expected a models folder, which contains NAME/VERSION, with a number as VERSION, "
+            "such as here/pets/1",
         ),
     ],
 )
@@ -103,7 +104,7 @@ def test_a_folder_without_models_is_described(made: list[str], found: str) -> No
 @pytest.mark.parametrize(
     ("path", "hint"),
     [
-        ("models/pets", "; models/pets holds version 1, 2; expected one of them: models/pets/2"),
+        ("models/pets", "; models/pets contains version 1, 2; expected one of them: models/pets/2"),
         ("models", "; models is a models folder; expected one version of a model: models/pets/2"),
         ("models/pets/3", "; models/pets has version 1, 2"),
         (
@@ -127,7 +128,9 @@ def test_a_bundle_in_a_folder_of_another_name_is_not_overlooked(models: Path) ->
     folder = ModelsFolder(models)
 
     assert folder.names() == ["Pets"]
-    with pytest.raises(InvalidBundle, match="Pets/1 says it is pets version 1, whose place is .*models/pets/1"):
+    with pytest.raises(
+        InvalidBundle, match="Pets/1 is pets version 1 by its manifest, which belongs in .*models/pets/1"
+    ):
         folder.open("Pets", 1)
 
 
@@ -135,5 +138,6 @@ def test_what_cannot_be_read_is_not_looked_into(models: Path) -> None:
     """A message about a folder never fails itself."""
     (models / "loop").symlink_to("loop")
 
-    assert not_a_models_folder(models / "loop") == f"there is no models folder {models / 'loop'}; vouch train makes one"
+    why = f"the models folder {models / 'loop'} does not exist; vouch train makes one"
+    assert not_a_models_folder(models / "loop") == why
     assert not_a_models_folder(models) == ""

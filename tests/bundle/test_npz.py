@@ -68,7 +68,7 @@ def test_no_more_is_inflated_than_a_header_promises() -> None:
     bomb = archive(header((5, 3, 4), "|u1"), zeros=BOMB_BYTES)
 
     assert len(bomb) < 1 << 20
-    assert "not what its header promises" in refused(bomb)
+    assert "not the size in its header" in refused(bomb)
 
 
 def test_a_promise_that_is_not_kept_takes_no_memory() -> None:
@@ -76,7 +76,7 @@ def test_a_promise_that_is_not_kept_takes_no_memory() -> None:
     count = 5 * 10**8
     labels = header((count,), "<i8")
 
-    assert "not what its header promises" in refused(archive(header((count, 3, 4), "|u1"), labels))
+    assert "not the size in its header" in refused(archive(header((count, 3, 4), "|u1"), labels))
 
 
 def test_a_header_is_not_read_whatever_its_size() -> None:
@@ -90,7 +90,9 @@ def test_a_header_is_not_read_whatever_its_size() -> None:
 @pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
 def test_a_compression_that_numpy_does_not_write_is_refused(method: int) -> None:
     """Its dictionary may be as large as the file says."""
-    assert "is compressed by method" in refused(archive(header((5, 3, 4), "|u1") + IMAGES.tobytes(), method=method))
+    assert "has the unsupported compression method" in refused(
+        archive(header((5, 3, 4), "|u1") + IMAGES.tobytes(), method=method)
+    )
 
 
 def test_a_long_list_of_members_is_not_read() -> None:
@@ -120,8 +122,8 @@ def test_an_archive_as_those_over_2_gib_is_read(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("harm", "reason"),
     [
-        (lambda record: record[:40] + struct.pack("<Q", 1 << 40) + record[48:], "does not end where the archive"),
-        (lambda record: b"PK\0\0" + record[4:], "elsewhere"),
+        (lambda record: record[:40] + struct.pack("<Q", 1 << 40) + record[48:], "does not end at the archive"),
+        (lambda record: b"PK\0\0" + record[4:], "not at its end"),
     ],
 )
 def test_where_the_list_is_is_looked_at_in_such_an_archive_too(

@@ -94,14 +94,14 @@ def flood(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (unsign, "has no manifest.sig, and a signature is required; vouch sign puts one there"),
+        (unsign, "has no manifest.sig, but a signature is required; vouch sign creates one"),
         (truncate, "has 63 bytes; a signature has 64"),
         (scribble, "has 300 bytes; a signature has 64"),
         (flood, "has 1,048,576 bytes; expected at most"),
-        (link, "is a link or no file at all"),
-        (flip, "manifest.sig does not fit"),
-        (change_manifest, "manifest.sig does not fit"),
-        (no_json, "manifest.sig does not fit"),  # it would be "manifest.json: Invalid JSON" if it were parsed first
+        (link, "is a link or not a file"),
+        (flip, "manifest.sig does not match"),
+        (change_manifest, "manifest.sig does not match"),
+        (no_json, "manifest.sig does not match"),  # it would be "manifest.json: Invalid JSON" if it were parsed first
     ],
 )
 def test_what_is_no_signature_of_this_manifest_is_refused(
@@ -133,9 +133,9 @@ def test_the_signature_of_another_version_is_none_of_this_one(bundle: Bundle, ke
     shutil.copyfile(bundle.path / SIGNATURE, newer.path / SIGNATURE)
     shutil.copytree(bundle.path, models.path / "pets" / "3")
 
-    with pytest.raises(InvalidBundle, match="does not fit"):
+    with pytest.raises(InvalidBundle, match="does not match"):
         models.open("pets", 2, [public(key)])
-    with pytest.raises(InvalidBundle, match="says it is pets version 1, whose place is"):
+    with pytest.raises(InvalidBundle, match="is pets version 1 by its manifest, which belongs in"):
         models.open("pets", 3, [public(key)])
 
 
@@ -226,8 +226,8 @@ def huge(path: Path) -> None:
     [
         (rsa, "is no Ed25519 key", "is no Ed25519 key"),
         (locked, "has a password", "is a private key"),
-        (swapped, "is a public key; signing takes the private one", "is a private key; expected the public one"),
-        (garbage, "is no private key in PEM", "is no public key in PEM"),
+        (swapped, "is a public key; signing needs the private key", "is a private key; expected the public key"),
+        (garbage, "is not a private key in PEM", "is not a public key in PEM"),
         (huge, "more than 65,536 bytes", "more than 65,536 bytes"),
         (lambda path: None, "cannot be read: No such file", "cannot be read: No such file"),
     ],

@@ -60,7 +60,7 @@ def test_after_the_last_number_there_is_none(models: ModelsFolder) -> None:
     publish_made_up(models)
     (models.path / "pets" / HIGHEST).write_text("999999999")
 
-    with pytest.raises(BundleError, match="the last that there can be"):
+    with pytest.raises(BundleError, match="the highest possible one"):
         publish_made_up(models)
 
 
@@ -167,7 +167,7 @@ def test_a_name_that_is_no_plain_folder_name_is_refused(
     models: ModelsFolder, attempt: Callable[[ModelsFolder, str], object], name: str
 ) -> None:
     """No name can lead outside the models folder; it is refused before anything is written."""
-    with pytest.raises(BundleError, match="a model's name is"):
+    with pytest.raises(BundleError, match="a model's name has"):
         attempt(models, name)
 
     assert not models.path.exists()

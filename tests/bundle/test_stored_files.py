@@ -95,11 +95,11 @@ def without_answers(new: zipfile.ZipFile, name: str, content: bytes) -> None:
     ("change", "reason"),
     [
         (packed, "compressed by method 8"),
-        (outside, "it holds '../002.png'"),
-        (unnumbered, "it holds 'holiday.png'"),
-        (other_kind, "it holds '000002.svg'"),
+        (outside, "it contains '../002.png'"),
+        (unnumbered, "it contains 'holiday.png'"),
+        (other_kind, "it contains '000002.svg'"),
         (empty, "000002.png has 0 bytes"),
-        (without_answers, "does not hold answers.jsonl"),
+        (without_answers, "does not contain answers.jsonl"),
     ],
 )
 def test_other_members_are_refused(change: Callable[[zipfile.ZipFile, str, bytes], None], reason: str) -> None:
@@ -129,11 +129,11 @@ def harmed(place: int, kind: str, value: int) -> bytes:
         (harmed(8, "H", 1), "000001.png is encrypted"),
         (harmed(42, "I", 0), "000001.png overlaps"),
         (harmed(20, "I", 1 << 30), "000001.png overlaps|is stored, and yet has"),
-        (harmed(16, "I", 7), "000001.png has a header of its own that says something else"),
-        (harmed(46, "B", 0x31), "it holds '100001.png'"),
-        (a_split()[0][:-1], "does not end as a zip archive"),
+        (harmed(16, "I", 7), "000001.png has a header that differs"),
+        (harmed(46, "B", 0x31), "it contains '100001.png'"),
+        (a_split()[0][:-1], "does not end like a zip archive"),
         (a_split()[0] + b"more", "without a comment"),
-        (b"", "does not end as a zip archive"),
+        (b"", "does not end like a zip archive"),
     ],
 )
 def test_a_list_that_is_not_right_is_refused(content: bytes, reason: str) -> None:
@@ -145,14 +145,14 @@ def test_a_list_that_is_not_right_is_refused(content: bytes, reason: str) -> Non
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        (b'"answer": "dog"', b'"answer": "owl"', "'owl', which is no label"),
+        (b'"answer": "dog"', b'"answer": "owl"', "'owl', which is not a label"),
         (b'"probability": 0.25', b'"probability": 1.25', "not a float32's value from 0 to 1"),
         (b'"probability": 0.25', b'"probability": true', "not a float32's value from 0 to 1"),
         (b'"file": "000001.png"', b'"file": "000000.png"', "another file than 000001.png"),
-        (b'"label": "cat", "answer": "dog"', b'"label": "cat", "label": "dog"', "has not exactly"),
+        (b'"label": "cat", "answer": "dog"', b'"label": "cat", "label": "dog"', "does not have exactly"),
         (b'{"file": "000001.png"', b'["file", "000001.png"', "is not JSON"),
         (b'"answer": "dog"', b'"answer": "' + b"x" * 30_000 + b'"', "ends early, or has more than"),
-        (b'"answer": "dog"', b'"answer": ' + b"[" * 5 + b"]" * 5, "is no label"),
+        (b'"answer": "dog"', b'"answer": ' + b"[" * 5 + b"]" * 5, "is not a label"),
         (b'"answer": "dog"', b'"answer": ' + b"[" * 20 + b"]" * 20, "has more than the 16 values"),
         (b'"answer": "dog"', b'"answer": "d\xffg"', "is not JSON: 'utf-8' codec"),
         (b'{"file": "000001.png"', b'\xef\xbb\xbf{"file": "000001.png"', "is not JSON: Expecting value"),
@@ -188,7 +188,7 @@ def test_another_image_is_known_by_the_digest() -> None:
     def change(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
         archive.writestr(name, content[:-1] + b"!" if name == "000003.png" else content)
 
-    with pytest.raises(InvalidBundle, match="holds other images or labels than were judged"):
+    with pytest.raises(InvalidBundle, match="has other images or labels than the claim"):
         pieces(rewritten(change), a_split()[1])
 
 
@@ -197,5 +197,5 @@ def test_no_more_files_than_allowed_are_listed(tmp_path: Path) -> None:
     path = tmp_path / "split"
     path.write_bytes(a_split()[0])
 
-    with path.open("rb") as file, pytest.raises(ValueError, match="it holds '000004.png'; .* at most 4 files"):
+    with path.open("rb") as file, pytest.raises(ValueError, match="it contains '000004.png'; .* at most 4 files"):
         StoredFiles(file, 4)

@@ -166,7 +166,7 @@ async def test_evaluate_reads_folders_as_training_does(
     assert result["left_out"]["broken"]["names"][0].startswith("first.broken.png: ")
     assert "left out 1 image that cannot be read (first.broken.png: " in said.err
     assert strict == 1
-    assert "--strict, and not all of " in capsys.readouterr().err
+    assert "--strict: not all files in " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["--label-from", "(a)"], ["--no-splits"], ["--strict"], ["--layout", "nchw"]])

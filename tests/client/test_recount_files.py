@@ -95,7 +95,7 @@ async def test_a_list_is_taken_as_the_model_answers(serving: Serving, tmp_path: 
 
     assert (several.served, task) == (Accuracy(correct=len(one), total=len(one)), "multi_label")
     assert (single.served.total, task_of_one) == (len(one), "single_label")
-    with pytest.raises(SourceError, match=rf"expected exactly one label for every file, but {one[0]}\.png is listed"):
+    with pytest.raises(SourceError, match=rf"expected exactly one label per file, but {one[0]}\.png is listed"):
         await asyncio.to_thread(count, "tiny")
 
 
@@ -108,7 +108,7 @@ async def test_a_folder_a_class_is_no_measure_of_several_labels(serving: Serving
         with Client(serving.address) as client:
             find_labelled(str(tmp_path), client.model("several"))
 
-    with pytest.raises(SourceError, match="says one class of each image, and not which others it has not"):
+    with pytest.raises(SourceError, match="has one class per image, not several labels"):
         await asyncio.to_thread(find)
 
 
@@ -202,5 +202,5 @@ async def test_files_are_labelled_as_in_a_training(serving: Serving, tmp_path: P
 
     assert (found.classes, len(found.truth), found.left_out.images) == (("light",), 2, 1)
     assert found.sentence() == "read 2 images and left out 1: 1 class (light 2)"
-    with pytest.raises(SourceError, match="--strict, and not all of"):
+    with pytest.raises(SourceError, match="--strict: not all files in"):
         find_labelled(str(tmp_path), model, FolderRules(label_from="^([a-z]+)", strict=True))

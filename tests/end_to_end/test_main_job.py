@@ -217,7 +217,7 @@ def test_a_taken_port_is_told_at_once(trained: tuple[Path, dict[str, Any]]) -> N
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (["train", "--data", "nowhere"], 1, "error: there is no nowhere; --data takes digits, mnist,"),
+        (["train", "--data", "nowhere"], 1, "error: nowhere does not exist; --data takes digits, mnist,"),
         (["train", "--classes", "3,11"], 1, "error: digits has no class 11; it has 0, 1, 2"),
         (["train", "--classes", "3"], 2, "--classes (or VOUCH_TRAIN_CLASSES): expected two or more class names"),
         (["train", "--epochs", "-1"], 2, "--epochs (or VOUCH_TRAIN_EPOCHS): expected a whole number from 0 to 100,000"),
@@ -227,7 +227,7 @@ def test_a_taken_port_is_told_at_once(trained: tuple[Path, dict[str, Any]]) -> N
         (["compare", "nowhere", "nowhere"], 1, "error: nowhere is not a bundle: manifest.json cannot be read"),
         (["compare", "nowhere"], 2, "expected two or more bundles to compare, got 1"),
         (["verify", "nowhere"], 1, "error: nowhere is not a bundle: manifest.json cannot be read"),
-        (["serve", "nowhere"], 1, '"message": "there is no models folder nowhere'),
+        (["serve", "nowhere"], 1, '"message": "the models folder nowhere does not exist'),
         (["predict"], 2, "vouch predict: error: FILE is missing"),
         (["guess"], 2, "vouch: error: unknown command 'guess'"),
     ],

@@ -97,7 +97,7 @@ def test_one_opaque_photo_among_transparent_shapes_changes_nothing(
 
     assert not no_better_than_chance(bundle.manifest.claim)
     assert bundle.manifest.input.channels == 3
-    assert "71 of 72 images are transparent in places: they lie on #ffffff" in capsys.readouterr().err
+    assert "71 of 72 images have transparent parts: filled with #ffffff" in capsys.readouterr().err
     card = (bundle.path / "README.md").read_text()
     assert "files become 12 x 12 x 3 pixels by decoding rules 4: transparent parts on #ffffff" in card
 

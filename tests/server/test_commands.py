@@ -85,7 +85,7 @@ def test_a_signature_is_shown_by_its_key(bundle: Bundle, key: Path, capsys: pyte
     assert "signature  not checked: manifest.sig exists" in captured.out
     reasons = captured.err.splitlines()
     assert "has no manifest.sig, and a signature is required" in reasons[0]
-    assert "manifest.sig does not fit" in reasons[1]
+    assert "manifest.sig does not match" in reasons[1]
 
 
 def test_json_has_all_of_it(bundle: Bundle, key: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -76,7 +76,7 @@ def test_arrays_are_found_by_the_names_that_people_use(tmp_path: Path, keys: tup
     source = read_npz("data.npz", path)
 
     assert {split: len(part) for split, part in source.splits.items()} == {"fit": 4, "validation": 2}
-    assert "left aside: mean_image" in source.notes[1]
+    assert "ignored: mean_image" in source.notes[1]
     assert re.fullmatch("splits: .* as fit, .* as validation", source.notes[0])
 
 
@@ -102,10 +102,10 @@ ONE_HOT = np.array([[1, 0, 0], [0, 0, 1], [1, 0, 0], [0, 1, 0]])
         (LABELS[:, None].astype(float), ("3", "5", "12"), "whole numbers stored as floats"),
         (np.array([b"cat", "Möwe".encode(), b"cat", b"dog"]), ("Möwe", "cat", "dog"), "bytes, read as UTF-8"),
         (np.array([True, False, True, False]), ("False", "True"), ""),
-        (ONE_HOT.astype(np.uint8), ("0", "1", "2"), "one an image, the place of the 1 among 3 columns"),
-        (ONE_HOT, ("0", "1", "2"), "the place of the 1"),
-        (ONE_HOT.astype(np.float32), ("0", "1", "2"), "the place of the 1"),
-        (ONE_HOT.astype(bool), ("0", "1", "2"), "the place of the 1"),
+        (ONE_HOT.astype(np.uint8), ("0", "1", "2"), "one per image, the position of the 1 among 3 columns"),
+        (ONE_HOT, ("0", "1", "2"), "the position of the 1"),
+        (ONE_HOT.astype(np.float32), ("0", "1", "2"), "the position of the 1"),
+        (ONE_HOT.astype(bool), ("0", "1", "2"), "the position of the 1"),
     ],
 )
 def test_one_label_an_image_in_any_form(
@@ -153,12 +153,12 @@ COLOUR = np.arange(4 * 5 * 6 * 3, dtype=np.uint16).astype(np.uint8).reshape(4, 5
         (COLOUR[:, :3, :3].transpose(0, 3, 1, 2), "nchw", COLOUR[:, :3, :3], "channels first"),
         (COLOUR[:, :3, :3], "nhwc", COLOUR[:, :3, :3], ""),
         (COLOUR[:, :4, :4, 0].reshape(4, 16), None, COLOUR[:, :4, :4, 0], "rows of numbers, taken as 4 x 4 pixels"),
-        (COLOUR.astype(np.int64), None, COLOUR, "int64, 0 to 255, taken as 8 bits"),
-        (COLOUR.astype(np.float32), None, COLOUR, "float32, 0 to 255, taken as 8 bits"),
-        (COLOUR / 255, None, COLOUR, "float64, 0 to 1, taken as 0 to 255"),
-        (np.round(COLOUR / 255, 3), None, COLOUR, "float64, 0 to 1, taken as 0 to 255"),
-        ((COLOUR / 255).astype(np.float16), None, COLOUR, "float16, 0 to 1, taken as 0 to 255"),
-        (COLOUR > 99, None, np.where(COLOUR > 99, 255, 0), "bool, 0 to 1, taken as 0 to 255"),
+        (COLOUR.astype(np.int64), None, COLOUR, "int64, 0 to 255, converted to 8 bits"),
+        (COLOUR.astype(np.float32), None, COLOUR, "float32, 0 to 255, converted to 8 bits"),
+        (COLOUR / 255, None, COLOUR, "float64, 0 to 1, converted to 0 to 255"),
+        (np.round(COLOUR / 255, 3), None, COLOUR, "float64, 0 to 1, converted to 0 to 255"),
+        ((COLOUR / 255).astype(np.float16), None, COLOUR, "float16, 0 to 1, converted to 0 to 255"),
+        (COLOUR > 99, None, np.where(COLOUR > 99, 255, 0), "bool, 0 to 1, converted to 0 to 255"),
     ],
 )
 def test_images_in_any_form(tmp_path: Path, stored: np.ndarray, layout: Any, expected: np.ndarray, said: str) -> None:

@@ -25,8 +25,11 @@ from vouch.sources.errors import SourceError
         ({"train_images": IMAGES, "training_labels": LABELS}, "has train_images but no train_labels"),
         ({"train_x": IMAGES, "train_y": LABELS, "fit_x": IMAGES, "fit_y": LABELS}, "train and fit both mean fit"),
         ({}, "has no arrays; expected images and labels"),
-        ({"images": IMAGES, "labels": LABELS, "fit_images": IMAGES, "fit_labels": LABELS}, "not both"),
-        ({"images": IMAGES / 100, "labels": LABELS}, "float64 from 0 to 0.23, some of them between .*expected whole"),
+        (
+            {"images": IMAGES, "labels": LABELS, "fit_images": IMAGES, "fit_labels": LABELS},
+            "images without a split as well as images of",
+        ),
+        ({"images": IMAGES / 100, "labels": LABELS}, "float64 from 0 to 0.23, some between .*expected whole"),
         (
             {"images": IMAGES / 128 - 1, "labels": LABELS},
             "float64 from -1 to -0.82.*scale them to 0 to 255, round them",
@@ -37,18 +40,18 @@ from vouch.sources.errors import SourceError
         ({"images": IMAGES, "labels": LABELS + 0.5}, "float64 with values such as 3.5; expected whole"),
         (
             {"images": IMAGES, "labels": np.full((4, 2), 2)},
-            r"int64 of shape \(4, 2\) with values such as 2; expected 0",
+            r"int64 of shape \(4, 2\) with values such as 2; expected a column of 0",
         ),
-        ({"images": IMAGES, "labels": np.array([b"\xff", b"a", b"a", b"a"])}, "bytes that are no UTF-8"),
+        ({"images": IMAGES, "labels": np.array([b"\xff", b"a", b"a", b"a"])}, "bytes that are not UTF-8"),
         ({"images": np.zeros((4, 7), np.uint8), "labels": LABELS}, r"have the shape \(4, 7\); expected \(N, H, W\)"),
         ({"images": np.zeros((4, 5, 6, 7), np.uint8), "labels": LABELS}, r"shape \(4, 5, 6, 7\); expected"),
         (
             {"images": np.zeros((4, 3, 9, 4), np.uint8), "labels": LABELS},
-            "3 or 4 may be the channels; pass --layout nchw",
+            "3 or 4 could be the channels; pass --layout nchw",
         ),
         (
             {"images": np.zeros((4, 3, 3, 3), np.uint8), "labels": LABELS},
-            "3 or 3 may be the channels; pass --layout nchw",
+            "3 or 3 could be the channels; pass --layout nchw",
         ),
         ({"images": IMAGES, "labels": LABELS - 4}, "label -1"),
         ({"images": IMAGES[:0], "labels": LABELS[:0]}, "no examples"),
@@ -97,7 +100,7 @@ def test_a_header_that_promises_terabytes_is_refused(tmp_path: Path) -> None:
         archive.writestr("images.npy", array.getvalue() + b"pixels")
         archive.writestr("labels.npy", array.getvalue() + b"labels")
 
-    with pytest.raises(SourceError, match=r"images promises 1,000,000,000,000,000 bytes .*more than a file of"):
+    with pytest.raises(SourceError, match=r"images states 1,000,000,000,000,000 bytes .*more than a file of"):
         read_npz("data.npz", path)
 
 
@@ -107,7 +110,7 @@ def test_an_array_larger_than_memory_is_refused_by_number(tmp_path: Path, monkey
     monkeypatch.setattr("vouch.sources.arrays.available_memory", lambda: 16)
 
     with pytest.raises(
-        SourceError, match=r"labels takes 0.0 GB of memory \(4 int64\) and 0.0 GB are left; give a part"
+        SourceError, match=r"labels takes 0.0 GB of memory \(4 int64\), but only 0.0 GB are available; use a part"
     ):
         read_npz("data.npz", path)
 
@@ -151,4 +154,4 @@ def test_arrays_that_cannot_be_meant_are_left_aside(tmp_path: Path, names: dict[
 
     (part,) = source.splits.values()
     assert part.images.shape == IMAGES.shape
-    assert source.notes[-1].endswith(f"left aside: {aside}")
+    assert source.notes[-1].endswith(f"ignored: {aside}")

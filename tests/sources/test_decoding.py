@@ -148,7 +148,7 @@ def test_killed_processes_cost_time_and_no_image(
     read = read_images(tmp_path, paths, worth_processes_s=SEVERAL).images
 
     assert killed
-    assert "a process that decoded images was killed; going on in one process" in capsys.readouterr().err
+    assert "a process that decoded images was killed; continuing with one process" in capsys.readouterr().err
     np.testing.assert_array_equal(read, images)
 
 

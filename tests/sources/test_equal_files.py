@@ -54,8 +54,8 @@ def shapes(count: int, first: int = 0) -> list[np.ndarray]:
         (
             {"cat": shapes(4), "dog": shapes(4, first=4)},
             NOTHING,
-            "8 of 8 different files became 1 image through decoding (cat 4, dog 4): what is transparent lies on a "
-            "ground of one colour; pass another --ground, or --channels 4",
+            "8 of 8 different files became 1 image through decoding (cat 4, dog 4): transparent parts are filled with "
+            "one colour; pass another --ground, or --channels 4",
         ),
         (
             {"cat": shallow(200, side=20), "dog": shallow(200, seed=1, side=20)},
@@ -89,7 +89,7 @@ def test_one_picture_saved_in_two_ways_is_called_so(tmp_path: Path) -> None:
     equal = EqualFiles.of(load(spec))
 
     assert equal is not None
-    assert equal.sentence() == "2 of 9 different files hold the same 1 image (cat 1, dog 1)"
+    assert equal.sentence() == "2 of 9 different files contain the same 1 image (cat 1, dog 1)"
 
 
 def test_a_class_that_became_one_image_is_said_so(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_classes_can_be_chosen_and_ordered() -> None:
     [
         (("a", "x"), "data has no class x; it has a, b"),
         (("A", "b"), "no class A; it has a, b; did you mean a[?]"),
-        (("a", "a"), "named twice in a,a"),
+        (("a", "a"), "given twice in a,a"),
     ],
 )
 def test_classes_that_cannot_be_chosen_are_named(wanted: tuple[str, ...], message: str) -> None:

@@ -114,7 +114,7 @@ def test_photos_that_are_turned_by_their_metadata_have_one_size(tmp_path: Path) 
 
     assert read(tmp_path).splits["all"].images.shape == (4, 24, 16)
     Image.new("L", (24, 16)).save(tmp_path / "a" / "3.jpeg")
-    with pytest.raises(SourceError, match=r"16x24, 24x16.*; some are as high as others are wide: turn them"):
+    with pytest.raises(SourceError, match=r"16x24, 24x16.*; some are as high as others are wide: rotate them"):
         read(tmp_path)
 
 
@@ -155,8 +155,8 @@ def test_a_few_broken_images_are_left_out_and_named(tmp_path: Path) -> None:
     broken = source.left_out.by_reason["broken"]
     assert (source.left_out.images, broken.count) == (5, 5)
     assert [name.partition(": ")[0] for name in broken.names] == [f"a/{i}.png" for i in range(5)]
-    assert "link to nothing" in broken.names[3]
-    assert "no plain file" in broken.names[4]
+    assert "broken link" in broken.names[3]
+    assert "not a regular file" in broken.names[4]
     assert source.warnings[0].startswith("left out 5 images that cannot be read (a/0.png: ")
 
 
@@ -197,12 +197,12 @@ def test_strict_makes_an_error_of_what_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "b" / "2.png").write_bytes(b"no image")
     rules = FolderRules(strict=True)
 
-    with pytest.raises(SourceError, match=r"--strict, .*1 image that cannot be read \(b/2\.png: "):
+    with pytest.raises(SourceError, match=r"--strict: .*1 image that cannot be read \(b/2\.png: "):
         load(str(tmp_path), rules=rules)
     (tmp_path / "b" / "2.png").unlink()
     assert len(load(str(tmp_path), rules=rules).splits["all"]) == 2
     (tmp_path / "Thumbs.db").touch()
-    with pytest.raises(SourceError, match=r"--strict, .*1 hidden file, or one of the system \(Thumbs\.db\)"):
+    with pytest.raises(SourceError, match=r"--strict: .*1 hidden or system file \(Thumbs\.db\)"):
         list_image_folder(tmp_path, rules=rules)
 
 
@@ -217,8 +217,8 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     source = read(tmp_path)
 
     assert (clean.warnings, clean.notes, clean.left_out.images) == ((), (), 0)
-    assert source.warnings == ("left out 1 image of a kind that is not read (cat/2.heic)",)
-    assert source.notes == ("left out 1 file that is no image (cat/notes.txt)",)
+    assert source.warnings == ("left out 1 image of an unsupported kind (cat/2.heic)",)
+    assert source.notes == ("left out 1 file that is not an image (cat/notes.txt)",)
 
 
 def test_every_kind_of_image_file_is_read(tmp_path: Path) -> None:

@@ -63,17 +63,17 @@ def test_arbitrary_bytes_give_an_array_or_a_source_error(content: bytes, compres
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (encode(IMAGES) + b"\0", "promises 24 bytes.*more follow"),
-        (encode(IMAGES)[:-1], "only 23 are there; it is cut short"),
+        (encode(IMAGES) + b"\0", "states 24 bytes.*more follow"),
+        (encode(IMAGES)[:-1], "only 23 follow; it is truncated"),
         (gzip.compress(encode(IMAGES) + b"\0", mtime=0), "more follow"),
         (encode(IMAGES)[:9], "less than its header"),
         (b"", "has only 0 bytes"),
         (b"\x89PNG\r\n\x1a\n", "not an IDX file: it begins with 89 50 4e 47"),
         (b"\0\0\x99\x03" + bytes(12), "not an IDX file"),
         (b"\0\0\x0d\x03" + bytes(12), "elements of type float32; .*uint8"),
-        (encode(LABELS), "mislabelled.*labels, 1 axis.*expected an IDX file of images"),
-        (encode(IMAGES[None]), "mislabelled.*4 axes"),
-        (idx.header((0, 28, 28)), "is empty: its header says 0 x 28 x 28"),
+        (encode(LABELS), "wrong content.*labels, 1 axis.*expected an IDX file of images"),
+        (encode(IMAGES[None]), "wrong content.*4 axes"),
+        (idx.header((0, 28, 28)), "is empty: its header states 0 x 28 x 28"),
         (idx.header((3, 0, 28)), "is empty"),
         (gzip.compress(encode(IMAGES), mtime=0)[:-6], "broken gzip"),
         (gzip.compress(encode(IMAGES), mtime=0)[:-8] + bytes(8), "broken gzip.*CRC"),
@@ -97,7 +97,7 @@ def test_a_header_that_promises_more_than_there_is_takes_no_memory(compressed: b
     packed = gzip.compress(content) if compressed else content
 
     with pytest.raises(
-        SourceError, match=r"says that it holds 79,228,162,458,924,105,385,300,197,375 bytes .* are left"
+        SourceError, match=r"has 79,228,162,458,924,105,385,300,197,375 bytes by its header .* are available"
     ):
         idx.parse(io.BytesIO(packed), "images", idx.IMAGES)
 
@@ -107,7 +107,7 @@ def test_more_than_there_is_memory_for_is_refused_by_number(monkeypatch: pytest.
     monkeypatch.setattr("vouch.sources.idx.available_memory", lambda: 23)
 
     with pytest.raises(
-        SourceError, match=r"says that it holds 24 bytes \(4 x 2 x 3\), and 23 bytes of memory are left"
+        SourceError, match=r"has 24 bytes by its header \(4 x 2 x 3\), but only 23 bytes of memory are available"
     ):
         idx.parse(io.BytesIO(gzip.compress(encode(IMAGES))), "images", idx.IMAGES)
 

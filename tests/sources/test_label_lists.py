@@ -73,7 +73,7 @@ def test_a_list_with_one_label_for_every_file_is_single_label(tmp_path: Path, co
 
     assert (source.task, source.classes) == ("single_label", ("cat", "dog"))
     assert source.splits["all"].labels.tolist() == [0, 1, 0]
-    assert source.notes == (f"labels: one an image, as {tmp_path / 'labels.csv'} has it for every file",)
+    assert source.notes == (f"labels: one per image, as in {tmp_path / 'labels.csv'}",)
 
 
 @pytest.mark.parametrize(
@@ -94,9 +94,9 @@ def test_one_file_with_several_labels_or_none_makes_a_list_multi_label(
     source = load(str(folder))
 
     assert source.task == "multi_label"
-    expected = f"labels: an image may have any number of them, because {reason} of {tmp_path / 'labels.csv'}"
+    expected = f"labels: any number per image, because {reason} of {tmp_path / 'labels.csv'}"
     assert source.notes == (expected,)
-    with pytest.raises(SourceError, match=f"expected exactly one label for every file, but {re.escape(reason)}"):
+    with pytest.raises(SourceError, match=f"expected exactly one label per file, but {re.escape(reason)}"):
         load(str(folder), task="single_label")
 
 
@@ -106,7 +106,7 @@ def test_any_list_can_be_taken_as_multi_label(tmp_path: Path) -> None:
 
     assert source.task == "multi_label"
     assert said_of(source) == {1: {"cat"}, 2: {"dog"}, 3: {"cat"}}
-    assert source.notes == ("labels: an image may have any number of them, as was asked for",)
+    assert source.notes == ("labels: any number per image, as requested",)
 
 
 def test_lines_that_repeat_others_are_told(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_question_of_labels_is_answered_before_an_image_is_read(tmp_path: Path
 
     with pytest.raises(SourceError, match="expected exactly one label"):
         load(str(folder), task="single_label")
-    with pytest.raises(SourceError, match="says one class of each image, and not which others it has not"):
+    with pytest.raises(SourceError, match="has one class per image, not several labels"):
         load(str(folders), task="multi_label")
 
 

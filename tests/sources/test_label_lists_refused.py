@@ -37,27 +37,27 @@ def test_images_that_are_not_listed_are_left_out_and_told(tmp_path: Path, images
         ("h\na.png,x\n\nb.png,y,z\n", ["2 lines", r"line 1: 1 value instead of 2; line 4: 3 values instead of 2"]),
         ('"a.png","x\ny"\nb.png\n', ["1 line .*line 3: 1 value"]),
         ("\n" * 5 + "a.png\n" * 5, [r"5 lines .*line 6: .*; line 7: .*; line 8: [^;]*; \.\.\.\)"]),
-        (",x\nb.png,y\n", ["line 1: '' is no path from the list's folder on"]),
-        (".,x\nb.png,y\n", [r"line 1: '\.' is no path"]),
-        ("../a.png,x\nb.png,y\n", [r"line 1: '\.\./a\.png' is no path"]),
+        (",x\nb.png,y\n", ["line 1: '' is not a path below the list's folder"]),
+        (".,x\nb.png,y\n", [r"line 1: '\.' is not a path"]),
+        ("../a.png,x\nb.png,y\n", [r"line 1: '\.\./a\.png' is not a path"]),
         ("sub/../../a.png,x\nb.png,y\n", ["line 1: 'sub/"]),
-        ("/etc/passwd,x\nb.png,y\n", ["line 1: '/etc/passwd' is no path"]),
-        ("a\0.png,x\nb.png,y\n", [r"line 1: 'a\\x00\.png' is no path"]),
+        ("/etc/passwd,x\nb.png,y\n", ["line 1: '/etc/passwd' is not a path"]),
+        ("a\0.png,x\nb.png,y\n", [r"line 1: 'a\\x00\.png' is not a path"]),
         ("a.png,x;;y\nb.png,;\nc.png,x;\n", ["3 lines .*line 1: an empty label in 'x;;y'; line 2: .*; line 3: .*'x;'"]),
-        ("a.png,x;y; x\nb.png,y\n", ["line 1: a label twice in 'x;y; x'"]),
+        ("a.png,x;y; x\nb.png,y\n", ["line 1: a repeated label in 'x;y; x'"]),
         ("a.png,x\nd.png,y\ne.png,\n", [r"2 of the 3 files in .*labels\.csv are missing \(d\.png, e\.png\)"]),
         ("a.png,x\nd.png,y\n", [r"1 of the 2 files in .*labels\.csv is missing \(d\.png\)"]),
         ("a.png,x\n" + "n" * 400 + ".png,y\n", ["1 of the 2 files .* is missing"]),
         ("a.png,x\nA.PNG,y\n", [r"is missing \(A\.PNG\)"]),
         ("a.png\nb.png,x\nb.png,y\nd.png,x\n", ["1 line of", "1 of the 2 files"]),
-        ("", [r"labels\.csv lists no file; expected lines of FILE,LABEL or"]),
+        ("", [r"labels\.csv lists no files; expected lines of FILE,LABEL or"]),
         ("file,labels\n", ["lists no file"]),
         ("\n\n", ["lists no file"]),
         ('a.png,"x\nb.png,y\n', ["is not a CSV file: line"]),
         ('"a.png"z,x\nb.png,y\n', ["is not a CSV file: line 1: "]),
         (b"a.png,\xff\xfe\n", ["is not a text file in UTF-8 .*; save it as CSV in UTF-8"]),
         ("a.png,x" + "y" * 200_000 + "\n", ["is not a CSV file: line 1: field larger"]),
-        ("a.png,\nb.png,\n", ["no example of .* has a label; expected at least two classes"]),
+        ("a.png,\nb.png,\n", ["has no labels; expected at least two classes"]),
         ("a.png,x\nb.png,a\tb\n", [r"a class named 'a\\tb'"]),
     ],
 )
@@ -104,10 +104,10 @@ def test_faults_of_all_splits_are_said_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lists", "folders", "message"),
     [
-        (["", "fit"], ["fit"], r"has a labels\.csv and fit has one too; expected one at the top or one a split"),
-        (["fit"], ["fit", "validation"], r"fit has a labels\.csv but validation has none; expected one a split"),
+        (["", "fit"], ["fit"], r"has a labels\.csv and fit has one too; expected one at the top or one per split"),
+        (["fit"], ["fit", "validation"], r"fit has a labels\.csv but validation has none; expected one per split"),
         (["test"], ["train", "val", "test"], r"test has a labels\.csv but train, val have none"),
-        (["fit"], ["fit", "cat"], "holds fit, a split, beside cat"),
+        (["fit"], ["fit", "cat"], "contains fit, a split, beside cat"),
         (["fit", "train"], ["fit", "train"], "fit and train both mean fit"),
     ],
 )
@@ -139,12 +139,12 @@ def test_a_file_in_two_splits_is_found_by_its_pixels(tmp_path: Path) -> None:
     with_list(tmp_path / "fit", "1.png,x;y\n", {"1.png": 1})
     with_list(tmp_path / "validation", "../fit/1.png,x\n", {"1.png": 1})
 
-    with pytest.raises(SourceError, match="no path from the list's folder on"):
+    with pytest.raises(SourceError, match="not a path below the list's folder"):
         load(str(tmp_path))
 
 
 @pytest.mark.parametrize(
-    ("wanted", "message"), [(("a", "z"), "has no class z; it has a, b"), (("a", "a"), "named twice")]
+    ("wanted", "message"), [(("a", "z"), "has no class z; it has a, b"), (("a", "a"), "given twice")]
 )
 def test_classes_that_cannot_be_chosen_are_refused(tmp_path: Path, wanted: tuple[str, ...], message: str) -> None:
     """As with one label an image."""

@@ -84,10 +84,10 @@ def test_labels_are_in_the_order_in_which_people_count(labels: list[str], ordere
 @pytest.mark.parametrize(
     ("first", "second", "message"),
     [
-        ("Cat", "cat", "a class 'Cat' and a class 'cat', which differ in case alone"),
-        ("cafe\u0301", "caf\xe9", r"'cafe\\u0301' and a class 'caf\\xe9', which differ in how Unicode composes"),
-        ("CAF\xc9", "cafe\u0301", "which differ in case alone"),
-        ("big  cat", "big cat", "which differ in blanks alone"),
+        ("Cat", "cat", "a class 'Cat' and a class 'cat', which differ only in case"),
+        ("cafe\u0301", "caf\xe9", r"'cafe\\u0301' and a class 'caf\\xe9', which differ only in Unicode composition"),
+        ("CAF\xc9", "cafe\u0301", "which differ only in case"),
+        ("big  cat", "big cat", "which differ only in blanks"),
     ],
 )
 def test_names_that_read_the_same_are_named(first: str, second: str, message: str) -> None:

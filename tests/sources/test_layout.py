@@ -168,30 +168,33 @@ def test_a_class_may_be_called_like_a_split(tmp_path: Path, rules: FolderRules) 
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ([], r"holds no image; expected a folder for each class \(LABEL/\*\.png\)"),
-        (["1.png", "2.png"], "holds 1.png, 2.png and no folder .*or --label-from where names say labels$"),
+        ([], r"contains no image; expected a folder for each class \(LABEL/\*\.png\)"),
+        (["1.png", "2.png"], "contains 1.png, 2.png, but no folder .*or --label-from if names contain labels$"),
         (
             ["cat.0.png", "cat.1.png", "dog.0.png", "dog.1.png"],
-            r"holds cat.0.png, .* and 1 more .*: --label-from '.*' finds 2 classes in their names \(cat 2, dog 2\)$",
+            r"contains cat.0.png, .* and 1 more.*: --label-from '.*' finds 2 classes in their names \(cat 2, dog 2\)$",
         ),
-        (["train/1.png", "test/1.png"], "train holds 1.png and no folder of a class's images"),
-        (["train/a/1.png", "val/1.png"], "val holds 1.png and no folder of a class's images"),
-        (["train/a/1.png", "train/b/1.png", "val/images/1.png"], "val holds 1.png and no folder of a class's images"),
-        (["train/", "test/"], "holds no image in test, train; expected"),
+        (["train/1.png", "test/1.png"], "train contains 1.png, but no folder for a class"),
+        (["train/a/1.png", "val/1.png"], "val contains 1.png, but no folder for a class"),
+        (["train/a/1.png", "train/b/1.png", "val/images/1.png"], "val contains 1.png, but no folder for a class"),
+        (["train/", "test/"], "has no image in test, train; expected"),
         (
             ["a/1.png", "b/1.heic", "b/2.heic"],
-            "class .*/b has no image that can be read: it holds b/1.heic, b/2.heic",
+            "class .*/b has no readable image: it contains b/1.heic, b/2.heic",
         ),
         (
             ["train/a/1.png", "cat/1.png"],
-            "holds train, a split, beside cat; .* or pass --no-splits",
+            "contains train, a split, beside cat; .* or pass --no-splits",
         ),
         (["train/a/1.png", "val/a/1.png", "dev/a/1.png"], "dev and val both mean validation; expected one name"),
         (["train/a/1.png", "fit/a/1.png"], "fit and train both mean fit"),
-        (["trainA/1.png", "trainB/1.png", "testA/1.png"], "trainA and trainB, whose .* say train, .* pass --no-splits"),
-        (["images/1.png", "Masks/1.png"], "holds Masks, images, which say what files are .*; --classes if"),
-        (["pets_train/1.png", "pets_test/1.png"], "pets_train holds 1.png and no folder of a class's images"),
-        (["test.csv", "train.csv"], r"holds test\.csv, train\.csv and no image; pass the path .*/train\.csv$"),
+        (
+            ["trainA/1.png", "trainB/1.png", "testA/1.png"],
+            "trainA and trainB, whose .* contain train, .* pass --no-splits",
+        ),
+        (["images/1.png", "Masks/1.png"], "contains Masks, images, which are kinds of files.*; pass --classes if"),
+        (["pets_train/1.png", "pets_test/1.png"], "pets_train contains 1.png, but no folder for a class"),
+        (["test.csv", "train.csv"], r"contains test\.csv, train\.csv and no image; pass the path .*/train\.csv$"),
     ],
 )
 def test_a_folder_that_is_laid_out_otherwise_is_refused(tmp_path: Path, files: list[str], message: str) -> None:
@@ -218,7 +221,7 @@ def test_one_class_may_be_a_folder_of_classes(tmp_path: Path) -> None:
     put(tmp_path / "a", "PetImages/Cat/1.png", "PetImages/Dog/1.png")
     put(tmp_path / "b", "Cat/1.png", "train/images/1.png", "train/labels/1.txt")
 
-    assert of_one_class(tmp_path / "a", AS_IT_IS) == f"; if Cat, Dog are the classes, give {tmp_path / 'a/PetImages'}"
+    assert of_one_class(tmp_path / "a", AS_IT_IS) == f"; if Cat, Dog are the classes, pass {tmp_path / 'a/PetImages'}"
     assert of_one_class(tmp_path / "b", AS_IT_IS) == ""
 
 

@@ -20,7 +20,7 @@ def test_sentences_name_the_first_few() -> None:
     assert FOUND.warnings() == (
         "left out 40 images that cannot be read (0.png: it is empty, 1.png: it is empty, 2.png: it is empty, ...)",
     )
-    assert FOUND.notes() == ("left out 1 hidden file, or one of the system (cat/Thumbs.db)",)
+    assert FOUND.notes() == ("left out 1 hidden or system file (cat/Thumbs.db)",)
 
 
 def test_what_two_readers_left_out_is_added() -> None:
@@ -36,7 +36,9 @@ def test_what_two_readers_left_out_is_added() -> None:
 def test_with_strict_nothing_may_be_left_out() -> None:
     """The error has all reasons; where nothing is left out there is none."""
     check_strict("here", LeftOut())
-    with pytest.raises(SourceError, match=r"--strict, and not all of here .*40 images that cannot be read.*Thumbs\.db"):
+    with pytest.raises(
+        SourceError, match=r"--strict: not all files in here .*40 images that cannot be read.*Thumbs\.db"
+    ):
         check_strict("here", FOUND)
 
 

@@ -60,13 +60,13 @@ def test_any_header_that_names_files_or_labels_is_one(tmp_path: Path, header: st
         ("a.png\tcat\nb.png\tdog\nc.png\tcat\n".encode("utf-16"), "tabs between its values; UTF-16 text"),
         ("cat,a.png\ndog,b.png\ncat,c.png\n", "files from column 2; labels from column 1"),
         ("label,file\ncat,a.png\ndog,b.png\ncat,c.png\n", "files from column file; labels from column label"),
-        (",id,file,label\n0,x,a.png,cat\n1,y,b.png,dog\n2,z,c.png,cat\n", "left aside: '', id"),
+        (",id,file,label\n0,x,a.png,cat\n1,y,b.png,dog\n2,z,c.png,cat\n", "ignored: '', id"),
         ("id,file,label\n1,a.png,cat\n2,b.png,dog\n3,c.png,cat\n", "files from column file; labels from column label"),
-        ("file,label,width\na.png,cat,9\nb.png,dog,9\nc.png,cat,9\n", "left aside: width"),
+        ("file,label,width\na.png,cat,9\nb.png,dog,9\nc.png,cat,9\n", "ignored: width"),
         ("file,class_id,class_name\na.png,0,cat\nb.png,1,dog\nc.png,0,cat\n", "labels from column class_name"),
         ("file,cat,dog\na.png,1,0\nb.png,0,1\nc.png,1,0\n", "classes from 2 columns of 0 and 1 (cat, dog)"),
-        ("image,cat,dog\na,1.0,0.0\nb,0.0,1.0\nc,1.0,0.0\n", "3 files found by less than their path"),
-        ("file,label\na,cat\nb,dog\nc,cat\n", "3 files found by less than their path"),
+        ("image,cat,dog\na,1.0,0.0\nb,0.0,1.0\nc,1.0,0.0\n", "3 files found by only a part of their path"),
+        ("file,label\na,cat\nb,dog\nc,cat\n", "3 files found by only a part of their path"),
     ],
 )
 def test_spellings_are_read_and_said(tmp_path: Path, content: str | bytes, said: str) -> None:
@@ -96,7 +96,7 @@ def test_what_is_as_usual_is_not_said(tmp_path: Path) -> None:
     """One note alone where the list is a file and its label, with commas."""
     listed = list_image_folder(put(tmp_path, "filename,label\na.png,cat\nb.png,dog\nc.png,cat\n"))
 
-    assert listed.notes == (f"labels: one an image, as {tmp_path / 'labels.csv'} has it for every file",)
+    assert listed.notes == (f"labels: one per image, as in {tmp_path / 'labels.csv'}",)
 
 
 @pytest.mark.parametrize(
@@ -160,22 +160,34 @@ def test_other_encodings_are_refused(tmp_path: Path, content: bytes, files: list
 @pytest.mark.parametrize(
     ("content", "files", "message"),
     [
-        ("a,cat\nb,dog\n", ["a.png", "a.jpg", "b.png"], r"line 1: 'a' may be a\.jpg or a\.png; write the path"),
-        ("1.png,cat\nx/2.png,dog\n", ["x/1.png", "y/1.png", "x/2.png"], r"'1\.png' may be x/1\.png or y/1\.png"),
-        ("A.PNG,cat\nb.png,dog\n", FILES, r"missing \(A\.PNG\); A\.PNG is called a\.png there: write it the same"),
-        ("a.jpg,cat\nb.png,dog\n", FILES, r"missing \(a\.jpg\); a\.jpg is called a\.png there"),
-        ("/elsewhere/a.png,cat\nb.png,dog\n", FILES, "line 1: '/elsewhere/a.png' is no path from the list's folder"),
-        ("C:\\me\\a.png,cat\nb.png,dog\n", FILES, "is no path from the list's folder on"),
-        ("..\\a.png,cat\nb.png,dog\n", FILES, "is no path from the list's folder on"),
+        ("a,cat\nb,dog\n", ["a.png", "a.jpg", "b.png"], r"line 1: 'a' could be a\.jpg or a\.png; write the path"),
+        ("1.png,cat\nx/2.png,dog\n", ["x/1.png", "y/1.png", "x/2.png"], r"'1\.png' could be x/1\.png or y/1\.png"),
+        ("A.PNG,cat\nb.png,dog\n", FILES, r"missing \(A\.PNG\); A\.PNG exists as a\.png: write it with the same"),
+        ("a.jpg,cat\nb.png,dog\n", FILES, r"missing \(a\.jpg\); a\.jpg exists as a\.png"),
+        (
+            "/elsewhere/a.png,cat\nb.png,dog\n",
+            FILES,
+            "line 1: '/elsewhere/a.png' is not a path below the list's folder",
+        ),
+        ("C:\\me\\a.png,cat\nb.png,dog\n", FILES, "is not a path below the list's folder"),
+        ("..\\a.png,cat\nb.png,dog\n", FILES, "is not a path below the list's folder"),
         ("file,label,class\na.png,1,x\nb.png,1,y\n", FILES, r"several columns of labels \(label, class\); remove or"),
         ("file,red,size\na.png,1,7\nb.png,0,8\n", FILES, r"\(file, red, size\) names no column of labels; call that"),
         ("file,cat,dog\na.png,1,0\nb.png,2,1\n", FILES, "names no column of labels"),
         ("file,cat,dog\n" + "a.png,1,0\n" * 60 + "b.png,?,1\n", FILES, r"line 62: '\?' in column cat, expected 0 or 1"),
-        ("file,label,split\na.png,x,0\nb.png,y,1\n", FILES, "its column split holds 0, 1, which name no split; write"),
-        ("file,label,split\na.png,x,train\nb.png,y,foo\n", FILES, "line 3: 'foo' in column split names no split"),
+        (
+            "file,label,split\na.png,x,0\nb.png,y,1\n",
+            FILES,
+            "its column split contains 0, 1, which are not splits; write",
+        ),
+        ("file,label,split\na.png,x,train\nb.png,y,foo\n", FILES, "line 3: 'foo' in column split is not a split"),
         ("file,label,split\na.png,x,train\na.png,x,val\n", FILES, r"line 3: a\.png is in train and in val"),
         ("file,label,split\na.png,x,val\nb.png,x,valid\n", FILES, "column split .*: val and valid both mean"),
-        ("file,label,note\na.png,x\nb.png,y,z\n", FILES, "is not of 3 values, a file's path.*line 2: 2 values instead"),
+        (
+            "file,label,note\na.png,x\nb.png,y,z\n",
+            FILES,
+            "is not 3 values with a file's path.*line 2: 2 values instead",
+        ),
     ],
 )
 def test_what_may_be_several_things_is_refused(tmp_path: Path, content: str, files: list[str], message: str) -> None:

@@ -70,7 +70,7 @@ def test_a_table_beside_class_folders_counts_only_with_a_column_of_labels(tmp_pa
     [
         (
             {"one.csv": "a.png,x\nb.png,y\n", "two.csv": "a.png,x\nb.png,z\n"},
-            r"several tables .*one\.csv, two\.csv; call",
+            r"several tables .*one\.csv, two\.csv; rename",
         ),
         ({"train.csv": "a.png,x\nb.png,y\n", "train_2.csv": "b.png,x\n"}, r"several tables .*train\.csv, train_2\.csv"),
         (

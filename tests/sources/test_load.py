@@ -84,7 +84,9 @@ def test_what_is_not_there_is_answered_with_what_is_accepted(spec: str) -> None:
 
 def test_the_list_of_what_is_accepted_is_complete() -> None:
     """Every kind of source is named to somebody who mistyped one."""
-    with pytest.raises(SourceError, match=r"there is no nowhere; --data takes digits, mnist, .*IDX.*images.*npz.*csv"):
+    with pytest.raises(
+        SourceError, match=r"nowhere does not exist; --data takes digits, mnist, .*IDX.*images.*npz.*csv"
+    ):
         load("nowhere")
 
 
@@ -103,20 +105,20 @@ def test_a_slip_is_answered_with_what_was_meant(
         load(spec)
 
     hint = f"did you mean {meant}? " if meant else ""
-    assert str(refused.value).startswith(f"there is no {spec}; {hint}--data takes ")
+    assert str(refused.value).startswith(f"{spec} does not exist; {hint}--data takes ")
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     """A single IDX file or a picture is not enough."""
     path = write_idx(tmp_path / "idx") / "train-images-idx3-ubyte"
 
-    with pytest.raises(SourceError, match="a file of another kind; --data takes"):
+    with pytest.raises(SourceError, match="a file of an unsupported kind; --data takes"):
         load(str(path))
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     """A folder with nothing in it is neither of the two kinds."""
-    with pytest.raises(SourceError, match="holds no image; expected a folder for each class"):
+    with pytest.raises(SourceError, match="contains no image; expected a folder for each class"):
         load(str(tmp_path))
 
 
@@ -150,7 +152,7 @@ def test_arrays_are_taken_as_they_are(tmp_path: Path, kind: str, wanted: Wanted,
     makers = {"npz": write_npz, "csv": write_csv}
     spec = str(makers[kind](tmp_path / f"a.{kind}")) if kind in makers else kind
 
-    with pytest.raises(SourceError, match=rf"{says} does not apply to .*folders of images: leave it out"):
+    with pytest.raises(SourceError, match=rf"{says} does not apply to .*folders of images; leave it out"):
         load(spec, wanted)
     assert load(spec, Wanted(ground="#000000")).splits["all"].images.dtype == np.uint8
 
@@ -195,7 +197,7 @@ def test_ten_thousand_classes_are_taken_and_one_more_is_not(tmp_path: Path) -> N
     assert surveys[0].sizes == {"all": 10_000}
     (folder / "one more").mkdir()
     (folder / "one more" / "1.png").write_bytes(b"no image")
-    with pytest.raises(SourceError, match=r"has 10,001 classes; at most 10,000 are taken: leave some out, or group"):
+    with pytest.raises(SourceError, match=r"has 10,001 classes; the limit is 10,000: leave some out, or merge"):
         load(str(folder))
 
 
@@ -221,7 +223,7 @@ def test_too_many_classes_in_arrays_are_refused(tmp_path: Path, form: str) -> No
     }[form]
     np.savez(tmp_path / "a.npz", images=np.zeros((len(labels), 1, 1), dtype=np.uint8), labels=labels)
 
-    with pytest.raises(SourceError, match="10,001 classes; at most 10,000"):
+    with pytest.raises(SourceError, match="10,001 classes; the limit is 10,000"):
         load(str(tmp_path / "a.npz"))
 
 
@@ -248,7 +250,7 @@ def test_an_order_of_axes_is_for_arrays_alone(tmp_path: Path, kind: str) -> None
     """Files of images have one, and our own digits too."""
     spec = str(write_images(tmp_path / "images")) if kind == "images" else kind
 
-    with pytest.raises(SourceError, match=r"--layout nchw does not apply to .*: it says the order of axes"):
+    with pytest.raises(SourceError, match=r"--layout nchw does not apply to .*: it is the order of axes"):
         load(spec, Wanted(layout="nchw"))
 
 
@@ -274,7 +276,7 @@ def test_looking_refuses_one_class(tmp_path: Path) -> None:
     write_images(tmp_path / "data" / "pictures")
 
     assert load(str(tmp_path / "data")).classes == ("pictures",)
-    with pytest.raises(SourceError, match="one class, pictures; .*; if 0, 1 are the classes, give"):
+    with pytest.raises(SourceError, match="one class, pictures; .*; if 0, 1 are the classes, pass"):
         look(str(tmp_path / "data"))
 
 

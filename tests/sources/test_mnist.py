@@ -179,7 +179,9 @@ def test_a_folder_without_mnist_in_vouch_data_is_passed_over(
 
 def test_without_a_network_the_message_says_what_to_do() -> None:
     """The ways out are named: files in place, another folder, or digits."""
-    with pytest.raises(SourceError, match=r"could not be fetched .*\$VOUCH_DATA/mnist.*--data FOLDER.*--data digits"):
+    with pytest.raises(
+        SourceError, match=r"could not be downloaded .*\$VOUCH_DATA/mnist.*--data FOLDER.*--data digits"
+    ):
         load_mnist("mnist", [CLOSED], pause_s=0)
 
 
@@ -188,7 +190,7 @@ def test_a_wrong_answer_is_not_kept(mirror: Mirror, cache: Path, answer: Answer)
     """Whatever the mirrors give that is not MNIST leaves nothing behind."""
     address = mirror(lambda _: answer)
 
-    with pytest.raises(SourceError, match="could not be fetched"):
+    with pytest.raises(SourceError, match="could not be downloaded"):
         load_mnist("mnist", [address], pause_s=0)
 
     assert not cache.exists()
@@ -214,7 +216,7 @@ def test_the_cache_is_in_the_home_folder_where_xdg_says_nothing(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
 
-    with pytest.raises(SourceError, match="could not be fetched"):
+    with pytest.raises(SourceError, match="could not be downloaded"):
         load_mnist("mnist", [CLOSED], pause_s=0)
 
 

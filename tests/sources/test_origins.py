@@ -64,7 +64,7 @@ def test_an_offset_and_few_bits_are_found_too(tmp_path: Path, low: int, high: in
     found = decoding_warnings(load(spec, Wanted(bits=8 if high < 256 else 16)))
 
     assert found[0].startswith(f"the samples of the 6 16-bit files go from {low:,} to {high:,}, of 0 to ")
-    assert "spread them over 0 to" in found[0]
+    assert "scale them to 0 to" in found[0]
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (0, 15), (200, 250), (7, 7)])
@@ -73,7 +73,7 @@ def test_bytes_are_looked_at_likewise(tmp_path: Path, low: int, high: int) -> No
     classes = {"cat": shallow(low, high), "dog": shallow(low, high, seed=9)}
     says = (
         f"the samples of the 6 images of 8 bits go from {low} to {high}, of 0 to 255: "
-        "spread them over 0 to 255 where they are written, for training and for callers"
+        "scale them to 0 to 255 when the files are written, for training and for callers"
     )
 
     assert says in decoding_warnings(load(folder(tmp_path, **classes)))
@@ -94,9 +94,9 @@ def test_a_class_of_another_scale_is_named(tmp_path: Path) -> None:
     spec = folder(tmp_path, cat=deep(0, 4095), dog=deep(0, 255), emu=deep(0, 4000))
 
     for wanted, full in ((Wanted(), "65,535"), (Wanted(bits=12), "4,095")):
-        (warning,) = [text for text in decoding_warnings(load(spec, wanted)) if "end far apart" in text]
+        (warning,) = [text for text in decoding_warnings(load(spec, wanted)) if "differ greatly" in text]
         assert f"dog at 255 of {full} (16-bit), emu at 4,000 of {full} (16-bit), cat at 4,095 of {full}" in warning
-        assert "the scale alone tells the classes apart" in warning
+        assert "the scale alone shows the class" in warning
 
 
 def test_classes_that_are_not_chosen_do_not_count(tmp_path: Path) -> None:
@@ -114,8 +114,8 @@ def test_a_class_of_another_depth_is_named(tmp_path: Path) -> None:
     mixed = folder(tmp_path / "mixed", cat=[*deep(0, 65535), *shallow(0, 255)], dog=shallow(0, 255, seed=5))
 
     assert decoding_warnings(load(apart)) == (
-        "all files of class cat have 16 bits and all of class dog have 8: the way they were written may tell the "
-        "classes apart; write all files in one depth",
+        "all files of class cat have 16 bits and all of class dog have 8: the depth alone may show the class; write "
+        "all files with one depth",
     )
     assert not any("bits and all of class" in text for text in decoding_warnings(load(mixed)))
 
@@ -143,17 +143,15 @@ def test_shapes_of_the_grounds_colour_are_reported(tmp_path: Path) -> None:
     on_white, on_black = load(spec), load(spec, Wanted(ground="#000000"))
 
     assert transparency(on_black, Wanted(ground="#000000")) == (
-        "6 of 6 images are transparent in places: they lie on #000000 (--ground for another, --channels 4 for alpha "
+        "6 of 6 images have transparent parts: filled with #000000 (--ground for another, --channels 4 for alpha "
         "as a channel)",
     )
     assert transparency(load(spec, Wanted(channels=4)), Wanted(channels=4)) == (
-        "6 of 6 images are transparent in places: alpha is a channel of its own",
+        "6 of 6 images have transparent parts: alpha is a separate channel",
     )
     assert transparency(arrays(cat=shallow(0, 255)), Wanted()) == ()
     assert any(
-        text.startswith(
-            "6 of 6 different files became 1 image through decoding (cat 3, dog 3): what is transparent lies"
-        )
+        text.startswith("6 of 6 different files became 1 image through decoding (cat 3, dog 3): transparent parts are")
         and "--ground" in text
         for text in decoding_warnings(on_white)
     )
@@ -182,7 +180,7 @@ def test_a_dead_pixel_hides_nothing(tmp_path: Path) -> None:
 
     assert "go from 0 to 4,000, of 0 to 65,535" in found
     assert "pass --bits 12; 1 of them reach further, up to 65,535" in found
-    assert "end far apart in most images, cat at 4,000 of 65,535" in decoding_warnings(load(beside))[0]
+    assert "differ greatly in most images: cat at 4,000 of 65,535" in decoding_warnings(load(beside))[0]
 
 
 def test_classes_whose_ranges_do_not_meet_are_named(tmp_path: Path) -> None:
@@ -193,7 +191,7 @@ def test_classes_whose_ranges_do_not_meet_are_named(tmp_path: Path) -> None:
     (warning,) = decoding_warnings(load(apart))
 
     assert warning.startswith(
-        "nearly all images of class dog have no sample below 51% of what there can be, and those "
+        "nearly all images of class dog have no sample below 51% of the possible range, and those "
     )
     assert "of cat none above 47%: " in warning
     assert decoding_warnings(load(meeting)) == ()

@@ -271,9 +271,9 @@ def test_a_hostile_file_costs_little(name: str) -> None:
 @pytest.mark.parametrize(
     ("pixels", "says"),
     [
-        (np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4), r"of a kind that PNG has not \(F\)"),
-        (np.full((3, 4), -1, np.int32), "go from -1 to -1; PNG holds 0 to 65,535"),
-        (np.full((3, 4), 70_000, np.int32), "70,000; PNG holds 0 to 65,535"),
+        (np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4), r"PNG does not support its samples \(F\)"),
+        (np.full((3, 4), -1, np.int32), "are -1 to -1; PNG allows 0 to 65,535"),
+        (np.full((3, 4), 70_000, np.int32), "70,000; PNG allows 0 to 65,535"),
     ],
 )
 def test_samples_that_png_cannot_hold_are_refused(pixels: np.ndarray, says: str) -> None:

@@ -108,8 +108,8 @@ def test_room_is_planned_before_it_is_taken(monkeypatch: pytest.MonkeyPatch, dis
     assert plan_room(1000, (1000, 1000), memory=3_000_000_000) == 0
     with pytest.raises(
         SourceError,
-        match=r"^1,000 images of 1000000 x 10000 take 10,000.0 GB; of 4.0 GB of memory .*"
-        rf" {disk} has .* GB left: pass a smaller --size",
+        match=r"^1,000 images of 1000000 x 10000 take 10,000.0 GB; a quarter of 4.0 GB of memory .*"
+        rf" {disk} has .* GB free: pass a smaller --size",
     ):
         plan_room(1000, (10**6, 10**4))
 

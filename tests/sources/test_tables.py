@@ -105,7 +105,7 @@ def test_a_header_without_the_label_is_refused(path: Path, name: str, form: str,
     """Its first names are shown: no pixel is taken for a label in silence, and no example dropped."""
     with_header(path, 0, name, form)
 
-    with pytest.raises(SourceError, match=rf"begins with a header \({first}\) .*label, class, target or y"):
+    with pytest.raises(SourceError, match=rf"has a header \({first}\) .*label, class, target or y"):
         read_csv("data.csv", path)
 
 
@@ -113,7 +113,7 @@ def test_a_header_that_counts_all_columns_is_refused(path: Path) -> None:
     """Column numbers from 0, as pandas writes where nobody named the columns, do not say which is the label."""
     path.write_text(",".join(map(str, range(17))) + "\n1" + ",0" * 16 + "\n2" + ",0" * 16 + "\n")
 
-    with pytest.raises(SourceError, match=r"begins with a header \(0, 1, 2, 3, 4, \.\.\.\)"):
+    with pytest.raises(SourceError, match=r"has a header \(0, 1, 2, 3, 4, \.\.\.\)"):
         read_csv("data.csv", path)
 
 
@@ -124,12 +124,12 @@ def test_a_header_that_counts_all_columns_is_refused(path: Path) -> None:
         ("y,p0,p1,Y,p2", r"two columns of labels, y \(column 1\) and Y \(column 4\)"),
         ("label,p0,p1,p2", "the header names 4 columns, but line 2 has 5 values"),
         ("label,p0,p1,p2,p3,p4", "the header names 6 columns, but line 2 has 5 values"),
-        ("id,p0,p1,p2,label", "3 pixels a line, not a square number: pass --size HxW, and --channels 3 where"),
+        ("id,p0,p1,p2,label", "3 pixels per line, not a square number: pass --size HxW, and --channels 3 for"),
         ("p0,p1,note,p2,label", "a column 'note' among columns of pixels such as p0"),
         ("p0,p1,label,p2,fold", "a column 'fold' among columns of pixels such as p0"),
-        ("label,p0,p1,p10,p2", "pixels out of order: p2 comes behind p10"),
-        ("1x1,2x1,1x2,2x2,label", "pixels out of order: 1x2 comes behind 2x1"),
-        ("label,p0,p1,p1,p2", "pixels out of order: p1 comes behind p1"),
+        ("label,p0,p1,p10,p2", "pixels out of order: p2 comes after p10"),
+        ("1x1,2x1,1x2,2x2,label", "pixels out of order: 1x2 comes after 2x1"),
+        ("label,p0,p1,p1,p2", "pixels out of order: p1 comes after p1"),
     ],
 )
 def test_a_header_that_cannot_be_meant_is_refused(path: Path, header: str, message: str) -> None:
@@ -210,7 +210,7 @@ def test_any_table_is_read_back_as_it_was(
         ("1,0,0,0,0\n2,0,0,0\n", "line 2: 4 values; expected 5"),
         ("1,0,0,0,0\n2,0,0,0,0,0\n", "line 2: 6 values; expected 5"),
         ("0.5,0.5,0.5,0.5,0.5\n1,0,0,0,0\n", "line 1, column 2: '0.5'"),
-        ("1,0,0,0,0,0\n2,0,0,0,0,0\n", "5 pixels a line, not a square number: pass --size HxW"),
+        ("1,0,0,0,0,0\n2,0,0,0,0,0\n", "5 pixels per line, not a square number: pass --size HxW"),
         ("1\n2\n", "only one column"),
         ("label,a,b,c,d\n", "a header but no examples"),
         ("", "is empty"),
@@ -249,7 +249,7 @@ def test_a_size_that_does_not_fit_is_refused(path: Path) -> None:
     """Both numbers of pixels are named."""
     path.write_text("1,0,0,0,0\n2,0,0,0,0\n")
 
-    with pytest.raises(SourceError, match="4 pixels a line, --size 3x2 needs 6"):
+    with pytest.raises(SourceError, match="4 pixels per line, but --size 3x2 needs 6"):
         read_csv("data.csv", path, Wanted(size=(3, 2)))
 
 

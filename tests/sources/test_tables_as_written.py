@@ -37,17 +37,17 @@ def lines_of(pixels: np.ndarray, line: str, join: str = ",") -> str:
         ("sep=;\nlabel;p0;p1;p2;p3\n" + lines_of(GREY, "L;P", ";"), "semicolons between its values"),
         (("label,p0,p1,p2,p3\n" + lines_of(GREY, "L,P")).encode("utf-16"), "UTF-16 text"),
         ((lines_of(GREY, "L,P")).encode("utf-16-le"), "UTF-16 text"),
-        (",label,p0,p1,p2,p3\n" + lines_of(GREY, "N,L,P"), "left aside: ''"),
-        ("id,label,p0,p1,p2,p3\n" + lines_of(GREY, "xN,L,P"), "left aside: id"),
-        ("Unnamed: 0,p0,p1,p2,p3,species\n" + lines_of(GREY, "N,P,L"), "left aside: Unnamed: 0"),
+        (",label,p0,p1,p2,p3\n" + lines_of(GREY, "N,L,P"), "ignored: ''"),
+        ("id,label,p0,p1,p2,p3\n" + lines_of(GREY, "xN,L,P"), "ignored: id"),
+        ("Unnamed: 0,p0,p1,p2,p3,species\n" + lines_of(GREY, "N,P,L"), "ignored: Unnamed: 0"),
         ("label,pixels\n" + lines_of(GREY, "L,P", " "), ""),
-        ("id,image,emotion\n" + lines_of(GREY, "N,P,L", " "), "left aside: id"),
+        ("id,image,emotion\n" + lines_of(GREY, "N,P,L", " "), "ignored: id"),
         (lines_of(GREY, "L,P", " "), ""),
         ("label,pixels\n" + lines_of(GREY, 'L,"[P]"', ", "), ""),
         (lines_of(GREY, "P,L"), ""),
-        ("label,p0,p1,p2,p3\n" + lines_of(GREY.astype(float), "L,P"), "pixels: float32, 0 to 220, taken as 8 bits"),
-        ("label,p0,p1,p2,p3\n" + lines_of(GREY / 255, "L,P"), "pixels: float32, 0 to 0.862745, taken as 0 to 255"),
-        ("label,pixels\n" + lines_of(GREY / 255, "L,P", " "), "taken as 0 to 255"),
+        ("label,p0,p1,p2,p3\n" + lines_of(GREY.astype(float), "L,P"), "pixels: float32, 0 to 220, converted to 8 bits"),
+        ("label,p0,p1,p2,p3\n" + lines_of(GREY / 255, "L,P"), "pixels: float32, 0 to 0.862745, converted to 0 to 255"),
+        ("label,pixels\n" + lines_of(GREY / 255, "L,P", " "), "converted to 0 to 255"),
     ],
 )
 def test_spellings_are_read_and_said(path: Path, content: str | bytes, said: str) -> None:
@@ -142,7 +142,7 @@ def test_a_column_of_splits_is_obeyed(path: Path) -> None:
             "label,r0,r1,g0,g1,b0,b2\na,0,0,0,0,0,0\nb,0,0,0,0,0,0\n",
             "2 columns of red, 2 of green and 2 of blue, not all",
         ),
-        ("file,label\na.png,x\nb.png,y\n", "is a list of files, not a table of pixels; pass the folder"),
+        ("file,label\na.png,x\nb.png,y\n", "is a list of files, not a table of pixels; put it into the folder"),
         (
             "label,pixels,split\na,1 2 3 4,train\nb,1 2 3 4,training\n",
             "column of splits .*train and training both mean",
@@ -176,7 +176,7 @@ def test_a_line_has_a_bound(path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     path.write_text("a,0,0,0,0\nb," + "0" * 200 + ",0,0,0\n")
     monkeypatch.setattr("vouch.sources.text_tables.MAX_LINE_BYTES", 100)
 
-    with pytest.raises(SourceError, match=r"line 2 has over 100 bytes; expected a line for each image"):
+    with pytest.raises(SourceError, match=r"line 2 has over 100 bytes; expected one line per image"):
         read_csv("data.csv", path)
 
 

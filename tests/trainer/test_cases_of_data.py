@@ -58,7 +58,7 @@ def test_one_label_for_each_file_is_one_class_for_each_image(tmp_path: Path, hea
     assert manifest.task == "single_label"
     assert manifest.claim.accuracy.accuracy == 1.0
     assert "read 80 images: 2 classes (bar 40, square 40), 16 x 16 pixels, grey, values 0 to 255\n" in err
-    assert f"labels: one an image, as {tmp_path}/data/labels.csv has it for every file\n" in err
+    assert f"labels: one per image, as in {tmp_path}/data/labels.csv\n" in err
     assert json.loads(out.splitlines()[-1])["read"]["classes"] == {"bar": 40, "square": 40}
 
 
@@ -75,7 +75,7 @@ def test_a_second_label_or_a_flag_makes_it_several(tmp_path: Path) -> None:
     assert codes == [0, 0]
     assert [folder.open("t", version).manifest.task for version in (1, 2)] == ["multi_label"] * 2
     assert code == 1
-    assert "expected exactly one label for every file, but img/79.png has 2 labels in line 80 of" in err
+    assert "expected exactly one label per file, but img/79.png has 2 labels in line 80 of" in err
     assert folder.versions("t") == [1, 2]
 
 
@@ -123,7 +123,7 @@ def test_a_header_without_a_label_trains_nothing(tmp_path: Path) -> None:
     code, _, err = trained(tmp_path, tmp_path / "pixels.csv")
 
     assert code == 1
-    assert "begins with a header (p0, p1, p2, p3, p4, ...) that does not say which column is the label" in err
+    assert "has a header (p0, p1, p2, p3, p4, ...) that does not name a column of labels" in err
     assert ModelsFolder(tmp_path / "models").versions("t") == []
 
 
@@ -195,11 +195,11 @@ def test_a_folder_as_a_person_has_it_is_trained_on(tmp_path: Path) -> None:
     assert "read 79 images and left out 1: 2 classes (bar 39, square 40)" in err
     assert "splits: Train as fit\n" in err
     assert "splits: the data has no validation split, so 20% of fit is set aside for it\n" in err
-    assert "left out 2 hidden files, or files of the system (__MACOSX, Train/bar/Thumbs.db)\n" in err
+    assert "left out 2 hidden or system files (__MACOSX, Train/bar/Thumbs.db)\n" in err
     assert "warning: left out 1 image that cannot be read (Train/bar/0/0.png: " in err
     left_out = json.loads(out.splitlines()[-1])["read"]["left_out"]
     assert (left_out["images"], left_out["broken"]["count"], left_out["system"]["count"]) == (1, 1, 2)
-    assert "--strict, and not all of" in refused
+    assert "--strict: not all files in" in refused
 
 
 def test_one_class_is_not_trained_on(tmp_path: Path) -> None:
@@ -210,4 +210,4 @@ def test_one_class_is_not_trained_on(tmp_path: Path) -> None:
     code, _, err = trained(tmp_path, tmp_path / "data")
 
     assert code == 1
-    assert "has examples of one class, pets; expected at least two classes; if cat, dog are the classes, give" in err
+    assert "has only one class, pets; expected at least two classes; if cat, dog are the classes, pass" in err

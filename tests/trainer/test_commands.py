@@ -178,7 +178,7 @@ def test_if_absent_trains_nothing_again(first: Ran, models: Path) -> None:
         (("--models", "file/models"), "error: the models folder file/models cannot be written: Not a directory"),
         (("--data", "nowhere.npz"), "error: there is no nowhere.npz"),
         (("--classes", "3,eleven"), "error: digits has no class eleven"),
-        (("--multi-label",), "error: digits says one class of each image, and not which others it has not"),
+        (("--multi-label",), "error: digits has one class per image, not several labels"),
         (("--data", "photos", "--classes", "cat,owl"), "error: photos has no class owl; it has cat, dog"),
         (("--data", "listed", "--classes", "cat,owl"), "error: listed has no class owl; it has cat, dog"),
         (("--size", "64"), "error: --size 64x64 does not apply to digits"),

@@ -159,7 +159,7 @@ def test_images_that_fit_nowhere_are_refused() -> None:
     """Neither into memory nor on the disk."""
     huge = survey((10**6, 10**6))
 
-    with pytest.raises(SourceError, match=r"100 images of 1000000 x 1000000 take 100,000\.0 GB; of "):
+    with pytest.raises(SourceError, match=r"100 images of 1000000 x 1000000 take 100,000\.0 GB; a quarter of "):
         check_survey(TrainSettings(model="cnn"), huge)
 
 
@@ -195,7 +195,7 @@ def undecodable(folder: Path, size: tuple[int, int] = (8, 8)) -> Path:
         ({"size": "700x700", "model": "mlp"}, "has at most 2 GiB"),
         ({"size": "4096x4096", "model": "cnn"}, "available: pass a smaller --size"),
         ({"classes": "cat,owl"}, "has no class owl; it has cat, dog"),
-        ({"single_label": True, "multi_label": True}, "not which others it has not"),
+        ({"single_label": True, "multi_label": True}, "has one class per image, not several labels"),
         ({"preset": "backbone", "epochs": 3}, "--epochs: does not apply to a head"),
     ],
 )

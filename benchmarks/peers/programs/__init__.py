@@ -1,1 +1,1 @@
-"""What runs in a peer's own environment: the model as a user of that server would write it, by its documentation."""
+"""Programs that run in a peer's own environment: the model as a user of that server writes it, by its documentation."""

@@ -1,4 +1,4 @@
-"""The graph as every peer in Python runs it: on the CPU, with as many threads as it was given."""
+"""The graph as every peer in Python runs it: on the CPU, with the given number of threads."""
 
 import os
 

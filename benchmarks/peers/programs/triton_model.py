@@ -1,4 +1,4 @@
-"""model.py of Triton's Python backend: ONNX Runtime on what the dynamic batcher gathered; model.onnx lies beside it."""
+"""model.py of Triton's Python backend: ONNX Runtime on the dynamic batcher's batches; model.onnx is beside it."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""model.py of Triton's Python backend that takes image files: Pillow, then ONNX Runtime on what was gathered."""
+"""model.py of Triton's Python backend that takes image files: Pillow, then ONNX Runtime on the batch."""
 
 import io
 from pathlib import Path

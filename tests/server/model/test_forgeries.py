@@ -259,7 +259,7 @@ async def test_an_easier_image_in_place_of_another(bundle: Bundle) -> None:
     """Even where it is answered alike, its digest is not that of what was judged."""
     reason = await reason_of(with_split(bundle, replace_by_easier, digest_too=False))
 
-    assert f"{VALIDATION_FILES} holds other images or labels than were judged" in reason
+    assert f"{VALIDATION_FILES} has other images or labels than the claim" in reason
 
 
 async def test_easier_images_whose_digest_is_made_right_too(bundle: Bundle) -> None:

@@ -88,7 +88,7 @@ async def test_callers_of_a_server_that_stops_are_answered_or_told_to_go_elsewhe
 
 async def test_a_missing_models_folder_is_told_at_once(tmp_path: Path) -> None:
     """A typing mistake does not become a server that waits for ever."""
-    with pytest.raises(StartFailed, match="there is no models folder .*nowhere; vouch train makes one"):
+    with pytest.raises(StartFailed, match="the models folder .*nowhere does not exist; vouch train makes one"):
         await Supervisor(ServeSettings(models=tmp_path / "nowhere", port=0, metrics_port=0)).start()
 
 
@@ -96,7 +96,7 @@ async def test_a_missing_models_folder_is_told_at_once(tmp_path: Path) -> None:
 async def test_a_models_folder_that_is_none_is_told_at_once(tmp_path: Path, deep: str) -> None:
     """One folder too deep would serve nothing, and wait for ever."""
     publish_tiny(ModelsFolder(tmp_path))
-    with pytest.raises(StartFailed, match="expected a models folder, which holds NAME/VERSION"):
+    with pytest.raises(StartFailed, match="expected a models folder, which contains NAME/VERSION"):
         await Supervisor(ServeSettings(models=tmp_path / deep, port=0, metrics_port=0)).start()
 
 
@@ -105,5 +105,5 @@ async def test_a_key_that_cannot_be_used_is_told_before_anything_is_served(tmp_p
     make_key(tmp_path / "k")
     settings = ServeSettings(models=tmp_path, port=0, metrics_port=0, require_signature=(tmp_path / "k",))
 
-    with pytest.raises(StartFailed, match="k is a private key; expected the public one"):
+    with pytest.raises(StartFailed, match="k is a private key; expected the public key"):
         await Supervisor(settings).start()

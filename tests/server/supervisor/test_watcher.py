@@ -121,7 +121,7 @@ async def test_a_bundle_in_a_folder_of_another_name_is_refused_with_its_place(tm
     await house.look()
 
     assert house.served("Tiny") == 0
-    assert house.refusals("Tiny")[1].endswith("says it is tiny version 1, whose place is tiny/1")
+    assert house.refusals("Tiny")[1].endswith("is tiny version 1 by its manifest, which belongs in tiny/1")
 
 
 async def test_no_model_waits_for_another(tmp_path: Path) -> None:

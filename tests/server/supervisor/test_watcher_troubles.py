@@ -49,7 +49,7 @@ async def test_a_folder_without_models_is_told_once_with_what_it_holds(
     told = [record.getMessage() for record in caplog.records]
     assert len(told) == 2
     assert "models is empty; vouch train publishes there" in told[0]
-    assert "models holds no model, but photos; expected a models folder, which holds NAME/VERSION" in told[1]
+    assert "models contains no model, but photos; expected a models folder, which contains NAME/VERSION" in told[1]
     assert house.served() == 1
 
 

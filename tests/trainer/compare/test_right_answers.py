@@ -93,5 +93,5 @@ def test_a_changed_graph_is_not_run(folder: ModelsFolder) -> None:
     bundle = publish_tiny(folder, older=True)
     (bundle.path / MODEL).write_bytes(b"no graph")
 
-    with pytest.raises(BundleError, match="bytes; its manifest says"):
+    with pytest.raises(BundleError, match="bytes; its manifest states"):
         right_answers(bundle)
