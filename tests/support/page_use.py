@@ -37,9 +37,10 @@ def opened(browser: Browser, server: PageServer, width: int, scheme: Literal["li
 
 
 def draw(page: Page, *points: tuple[float, float]) -> None:
-    """A stroke from point to point, in shares of the pad."""
-    page.locator("#pad").scroll_into_view_if_needed()
-    box = page.locator("#pad").bounding_box()
+    """A stroke from point to point, in shares of the pad, once the page no longer moves."""
+    pad = page.locator("#pad")
+    pad.hover()
+    box = pad.bounding_box()
     assert box is not None
     for number, (x, y) in enumerate(points):
         page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=8 if number else 1)

@@ -24,17 +24,21 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 class House:
     """A whole server on a free port, with its worker and probe processes, and what a client needs to talk to it."""
 
-    def __init__(self, supervisor: Supervisor, channel: grpc.aio.Channel) -> None:
+    def __init__(self, supervisor: Supervisor, workers: int, channel: grpc.aio.Channel) -> None:
         self.supervisor = supervisor
+        self._workers = workers
         self.classifier = ClassifierStub(channel)
         self.inference = GRPCInferenceServiceStub(channel)
         self.health = HealthStub(channel)
 
     async def until_serving(self) -> None:
+        """Waits for the worker that answers, then for the others: a new connection may go to any of them."""
         async with asyncio.timeout(30):
             async for response in self.health.Watch(health_pb2.HealthCheckRequest()):
                 if response.status == SERVING:
-                    return
+                    break
+            while self.supervisor._pool is not None and self.supervisor._pool.ready_workers < self._workers:
+                await asyncio.sleep(0.01)
 
     async def until(self, holds: Callable[[pb.Model], bool]) -> pb.Model:
         async with asyncio.timeout(30):
@@ -66,7 +70,7 @@ async def working(models: Path, transport: Transport = "h2corn", **fields: Any) 
     supervisor = Supervisor(settings)
     await supervisor.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{supervisor.port}") as channel:
-        yield House(supervisor, channel)
+        yield House(supervisor, settings.workers, channel)
         await supervisor.stop()
 
 
