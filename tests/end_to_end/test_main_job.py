@@ -188,7 +188,7 @@ def test_a_version_that_appears_is_served_and_a_harmed_one_is_not(tmp_path: Path
             assert client.model("tiny").version == 2
 
     assert refusals[0][0] == 3
-    assert "does not hold the files of its manifest: missing" in refusals[0][1]
+    assert "does not contain exactly the files of its manifest: missing" in refusals[0][1]
 
 
 def last_words(server: "subprocess.CompletedProcess[str]") -> dict[str, Any]:

@@ -146,7 +146,7 @@ async def test_a_copy_in_progress_is_no_error(tmp_path: Path, caplog: pytest.Log
 
     async def strictly(path: Path) -> Verdict:
         if sorted(file.name for file in path.iterdir()) != sorted(file.name for file in whole.iterdir()):
-            raise Incomplete("it does not hold the files of its manifest")
+            raise Incomplete("it does not contain exactly the files of its manifest")
         return await verify(path)
 
     house.verify = strictly  # type: ignore[method-assign]
