@@ -55,7 +55,7 @@ def calibration_in_words(calibration: Calibration) -> str:
         low, high = calibration.error_interval
         known = f" (95 % interval {low:.2%} to {high:.2%})"
     if calibration.judged == 0:
-        nobody = "no temperature is applied, because there are no judged images"
+        nobody = "no temperature is applied, because there are no calibration images"
         return f"{nobody}: on validation the probabilities are off by {after} on average{known}"
     if calibration.temperature == 1:
         return (
@@ -88,7 +88,7 @@ def withheld_in_words(one: Withheld) -> str:
     """Why a coverage is not promised."""
     of_each, of_it = ("", "") if one.smallest is None else (" of each class", f" of class {one.smallest}")
     return (
-        f"no promise of {promise_in_words(one)}: it needs {one.needed:,} judged images{of_each}, "
+        f"no promise of {promise_in_words(one)}: it needs {one.needed:,} calibration images{of_each}, "
         f"and{of_it} there {'is' if one.judged == 1 else 'are'} {one.judged:,}"
     )
 

@@ -15,7 +15,7 @@ import numpy as np
 COVERAGES = (0.90, 0.95, 0.99)
 """The coverages that a trainer promises if there are enough images."""
 CONFIDENCE = 0.9
-"""Confidence of a promise: of 100 draws of the judged images, at least 90 keep it."""
+"""Confidence of a promise: of 100 draws of the calibration images, at least 90 keep it."""
 
 
 def threshold_for(probabilities: np.ndarray, labels: np.ndarray, coverage: float) -> float | None:

@@ -36,20 +36,20 @@ def points_lost(before: Count, after: Count) -> float:
 
 
 class Quantization(Part):
-    """Facts about a graph that computes with smaller numbers than in training, and the cost on the judged images.
+    """Facts about a graph that computes with smaller numbers than in training, and the cost on the calibration images.
 
-    The judged images are the tune split, or fit with out-of-fold answers. The bundle's claim is for this graph.
+    The calibration images are the tune split, or fit with out-of-fold answers. The bundle's claim is for this graph.
     """
 
     kind: Literal["int8"]
     float_tune: Count
-    """The count on the judged images in float32."""
+    """The count on the calibration images in float32."""
     tune: Count
-    """The count on the judged images as published."""
+    """The count on the calibration images as published."""
     max_drop: float = Field(ge=0, le=100)
     """Percentage points of accuracy that it may lose."""
     only_float: int | None = Field(default=None, ge=0)
-    """Judged images that are right as it was trained alone; None in bundles from before they were counted."""
+    """Calibration images that are right as it was trained alone; None in bundles from before they were counted."""
     only_int8: int | None = Field(default=None, ge=0)
     """And as it is published alone."""
 
@@ -60,18 +60,17 @@ class Quantization(Part):
 
     def in_words(self) -> str:
         """What it cost, for people: the end of a sentence that began with the numbers' name."""
-        said = (
-            f"{self.tune.correct:,} of {self.tune.total:,} judged images right, in float32 {self.float_tune.correct:,}"
-        )
+        images = f"{self.tune.total:,} calibration images"
+        said = f"{self.tune.correct:,} of {images} right, in float32 {self.float_tune.correct:,}"
         if self.only_float is None or self.only_int8 is None:
             return said
         chance = f"McNemar's one-sided test: p = {mcnemar_loss(self.only_float, self.only_int8):.2g}"
-        return f"{said}; {self.only_float:,} in float32 alone, {self.only_int8:,} in {self.kind} alone ({chance})"
+        return f"{said}; {self.only_float:,} only in float32, {self.only_int8:,} only in {self.kind} ({chance})"
 
     @model_validator(mode="after")
     def _lost_no_more(self) -> "Quantization":
         if self.tune.total != self.float_tune.total:
-            raise ValueError("the two graphs were not counted on the same judged images")
+            raise ValueError("the two graphs were not counted on the same calibration images")
         if self.points_lost > self.max_drop:
             raise ValueError(
                 f"the {self.kind} graph lost {self.points_lost:.2f} percentage points, allowed were {self.max_drop}"

@@ -31,7 +31,7 @@ class ByClass(Part):
     thresholds: Shares
     """The lowest probability with which the class is in a set."""
     judged: Counts
-    """Judged images of the class, from which its threshold was computed."""
+    """Calibration images of the class, from which its threshold was computed."""
     covered: Counts
     """Validation images of the class whose set contains it."""
     total: Counts
@@ -40,7 +40,7 @@ class ByClass(Part):
     def _columns_agree(self) -> "ByClass":
         columns = (self.thresholds, self.judged, self.covered, self.total)
         if len(set(map(len, columns))) != 1 or any(c > t for c, t in zip(self.covered, self.total, strict=False)):
-            raise ValueError("expected thresholds and counts of each class, and not more covered images than images")
+            raise ValueError("expected thresholds and counts of each class, with covered <= total")
         return self
 
     def missed(self, promised: float) -> tuple[int, ...]:
@@ -112,13 +112,13 @@ class Coverage(Part):
 
 
 class Withheld(Part):
-    """A coverage that is not promised, because there are too few judged images."""
+    """A coverage that is not promised, because there are too few calibration images."""
 
     coverage: float = Field(gt=0, lt=1)
     needed: int = Field(ge=1)
     """Images that such a promise needs; by class, for each class."""
     judged: int = Field(ge=0)
-    """The number of judged images; by class, of the class with the fewest."""
+    """The number of calibration images; by class, of the class with the fewest."""
     smallest: str | None = None
     """By class: the name of the class with the fewest."""
 
@@ -127,7 +127,7 @@ class Calibration(Part):
     """The reliability of the probabilities."""
 
     temperature: float = Field(gt=0, le=MAX_TEMPERATURE)
-    """The graph divides its scores by this. 1 if no other value was better on the judged images."""
+    """The graph divides its scores by this. 1 if no other value was better on the calibration images."""
     error_before: float = Field(ge=0, le=1)
     """Expected calibration error on validation without the temperature."""
     error_after: float = Field(ge=0, le=1)
@@ -137,13 +137,13 @@ class Calibration(Part):
     method: Method | None = None
     """Whose answers chose temperature and thresholds; None in older bundles."""
     judged: int | None = Field(default=None, ge=0)
-    """The number of judged images; None in older bundles."""
+    """The number of calibration images; None in older bundles."""
     folds: int | None = Field(default=None, ge=1)
     """The number of models that answered them; None for only the published one."""
     coverages: tuple[Coverage, ...] = Field(max_length=MAX_COVERAGES)
     """Sorted by the promise; empty for a multi-label model."""
     withheld: tuple[Withheld, ...] = Field(default=(), max_length=MAX_COVERAGES)
-    """Coverages that would need more judged images, ascending; empty for a multi-label model."""
+    """Coverages that would need more calibration images, ascending; empty for a multi-label model."""
 
     def as_json(self) -> dict[str, Any]:
         """The values for a command's JSON output, with `kept` for each promise."""

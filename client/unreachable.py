@@ -32,8 +32,8 @@ MEANINGS = (
     (("timed out", "ping timeout", "keepalive watchdog"), "there is no response"),
     (
         ("socket closed", "connection reset", "broken pipe", "endpoint closing", "handshake failed", "handshake read"),
-        "the server closed the connection: does it use TLS (--tls, --tls-ca), and require a client certificate "
-        "(--tls-certificate, --tls-key)?",
+        "the server closed the connection: pass --tls or --tls-ca only if it uses TLS, and --tls-certificate and "
+        "--tls-key if it requires a client certificate",
     ),
 )
 """Parts of gRPC's messages with their meaning; the first match counts."""

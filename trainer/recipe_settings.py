@@ -73,8 +73,8 @@ class RecipeSettings(CommandSettings):
     label_smoothing: Annotated[float | None, Flag("SHARE"), Field(ge=0, lt=1)] = None
     """Share of the target probability spread over all classes, so that answers need not be certain."""
     focus: Annotated[float | None, Flag("SHARE"), Field(ge=0, lt=1)] = None
-    """Probability of skipping an easy image in an epoch, to train more on hard ones. Off by default for image files,
-    whose labels may be wrong, and with --balance."""
+    """Probability of skipping an easy image in an epoch, to train more on hard ones. Off by default with
+    --balance, and for image files, because their labels may be wrong."""
     balance: bool = False
     """Give every class the same weight in the loss, however many images it has."""
     width: Annotated[int, Flag("N"), Field(ge=0, le=1024, multiple_of=16)] = 0

@@ -90,7 +90,7 @@ class TrainSettings(RecipeSettings):
     """Number format of the published graph: none (float32), or int8, which is smaller, and faster on processors with
     VNNI or AMX."""
     max_drop: Annotated[float | None, Flag("POINTS"), Field(ge=0, le=100)] = None
-    """Accuracy, in percentage points, that int8 may lose on the images used for calibration (default: 1, or the share
+    """Accuracy, in percentage points, that int8 may lose on the calibration images (default: 1, or the share
     of two images, if that is more). float32 is published if the loss is larger or significant (McNemar's test), or if
     fewer than 100 images are available. 100: always publish int8."""
     coverage_by_class: bool = False
@@ -102,9 +102,9 @@ class TrainSettings(RecipeSettings):
     """Seed for the split only, to compare trainings with different seeds on the same validation images (default:
     --seed)."""
     tune_share: Annotated[float | None, Flag("SHARE"), Field(gt=0, lt=0.5)] = None
-    """Share of the training images set aside to choose temperature, thresholds and label sets. Default: 5 %,
-    but at least 400 images. With fewer than 5,000 images (20,000 for a single layer or a head) none are set aside, and
-    cross-validation is used instead."""
+    """Share of the training images set aside, as the tune split, to choose temperature, thresholds and label sets.
+    Default: 5 %, but at least 400 images. With fewer than 5,000 images (20,000 for a single layer or a head) none are
+    set aside, and cross-validation is used instead."""
     validation_share: Annotated[float, Flag("SHARE"), Field(gt=0, lt=0.9)] = 0.2
     """Share of the images set aside to measure the claim, if the data has no validation split of its own."""
     leave_out_small_classes: bool = False

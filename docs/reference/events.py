@@ -14,7 +14,8 @@ SERVER = Path(__file__).parents[2] / "server"
 ABOUT = """
 The server writes its log to standard error. Where that is not a terminal, each event is one line of JSON with `time`
 (UTC), `level`, `event`, `message` and the fields below; an unexpected error adds `exception`, its traceback. `message`
-is for people and may change; names of events and fields stay. A line of a library has the event `log`.
+is for people and may change; names of events and fields stay. A line of a library has the event `log`. h2corn writes
+lines of its own (events `starting`, `listening` and `http1_enabled`), without `time` and `message`.
 """
 EVENTS = {
     "started": "The server listens. The fields say where, and which versions of Vouch and ONNX Runtime run.",
@@ -27,12 +28,12 @@ EVENTS = {
     "served": "A version is served from now on, with its claim, the recounted accuracy and the run plan.",
     "caveat": "A warning about a served version's claim, for example that it is no better than chance.",
     "not_compared": "A served version has other classes than older ones, so it was not compared with them.",
-    "held_back": "A version is worse than an older one and is not served. `--allow-worse` would allow it.",
+    "held_back": "A version is worse than an older one and is not served. `--allow-worse` allows it.",
     "refused": "A version is not served: it failed its verification, or no worker can serve it.",
     "undecided": "A version could not be verified now. It is tried again after `pause_s` seconds.",
     "being_copied": "A version is not complete yet and is being copied. It is verified when it is complete.",
     "no_model": "The models folder contains no model; the message says what it contains.",
-    "models_folder_trouble": "The models folder, or a folder in it, cannot be read. What is served stays served.",
+    "models_folder_trouble": "The models folder, or a folder in it, cannot be read. Loaded versions stay served.",
     "served_folder_gone": "The folder of a served version was removed or changed. It is served from memory.",
     "served_folder_back": "The folder of a served version is as published again.",
     "not_held": "The files of a served version cannot be kept open, so a new worker needs its folder.",
@@ -45,7 +46,7 @@ EVENTS = {
     "listening_failed": "A worker's transport (h2corn or grpcio) failed to start.",
     "runner_ended": "The task that runs a model in a worker failed. The worker no longer serves that version.",
     "task_ended": "A task of the supervisor failed. The server stops.",
-    "call_failed": "A call failed by our fault (INTERNAL). The caller got the same `error_id`. Repeats are counted.",
+    "call_failed": "A call failed by an error in the server (INTERNAL). The caller got the same `error_id`.",
     "unusable_answers": "A model returned values that are not finite or are no probabilities. These calls failed.",
     "fit_digests_unreadable": "The digests of a version's training images cannot be read as published.",
     "certificate_refused": "A renewed certificate cannot be used. The last good one stays in use.",

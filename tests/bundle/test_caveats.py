@@ -236,14 +236,14 @@ def test_where_nobody_judges_there_is_no_temperature() -> None:
     """And the reason is that, not a loss that none lowered."""
     plain = calibration(method="cross", judged=0, folds=1, temperature=1.0, error_before=0.02)
 
-    reason = "no temperature is applied, because there are no judged images: on validation "
+    reason = "no temperature is applied, because there are no calibration images: on validation "
     assert calibration_in_words(plain).startswith(reason)
 
 
 def test_what_is_not_promised_has_its_reason() -> None:
     """How many images it needs, and how many there are."""
     assert withheld_in_words(Withheld(coverage=0.99, needed=230, judged=50)) == (
-        "no promise of 99%: it needs 230 judged images, and there are 50"
+        "no promise of 99%: it needs 230 calibration images, and there are 50"
     )
 
 
@@ -277,5 +277,5 @@ def test_a_promise_by_class_says_on_how_many_images_of_each_it_rests() -> None:
     assert "rest on 120 tune images, of each class at least 30 (split): " in words
     assert "at least the promised share of the sets of such images of any one class contain" in words
     assert withheld_in_words(Withheld(coverage=0.95, needed=45, judged=12, smallest="ant")) == (
-        "no promise of 95% by class: it needs 45 judged images of each class, and of class ant there are 12"
+        "no promise of 95% by class: it needs 45 calibration images of each class, and of class ant there are 12"
     )

@@ -41,9 +41,9 @@ def test_what_a_graph_computes_with_is_said_in_words() -> None:
     assert older
     assert counted
 
-    assert older.in_words() == "989 of 1,000 judged images right, in float32 990"
+    assert older.in_words() == "989 of 1,000 calibration images right, in float32 990"
     assert numbers_in_words(counted, None) == (
-        "int8: 989 of 1,000 judged images right, in float32 990; 2 in float32 alone, 1 in int8 alone "
+        "int8: 989 of 1,000 calibration images right, in float32 990; 2 only in float32, 1 only in int8 "
         "(McNemar's one-sided test: p = 0.5)"
     )
     assert numbers_in_words(None, "too few images") == "float32, not int8: too few images"
@@ -66,7 +66,7 @@ def test_why_there_is_no_smaller_graph_is_kept() -> None:
     [
         ({"kind": "int4"}, "int8"),
         ({"max_drop": 0.05}, "lost 0.10 percentage points"),
-        ({"tune": {"correct": 989, "total": 999}}, "same judged images"),
+        ({"tune": {"correct": 989, "total": 999}}, "same calibration images"),
         ({"tune": {"correct": 1, "total": 10**30}}, "less than or equal to"),
         ({"only_float": 3}, "both only_float and only_int8, or neither"),
         ({"only_float": 3, "only_int8": 3}, "do not fit their counts"),

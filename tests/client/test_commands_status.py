@@ -88,7 +88,7 @@ async def test_status_shows_what_speaks_against_a_model(serving: Serving, capsys
     ):
         assert shown.count(part) == 1, part
     for part in (
-        "  sets     no promise of 95%: it needs 45 judged images, and there are 40",
+        "  sets     no promise of 95%: it needs 45 calibration images, and there are 40",
         "  sets     rest on 40 tune images (split): with 90 % confidence",
     ):
         assert shown.count(part) == 2, f"of each model: {part}"

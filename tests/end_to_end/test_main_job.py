@@ -139,7 +139,7 @@ def test_compare_says_whether_more_training_was_worth_it(trained: tuple[Path, di
     (difference,) = result["differences"]
 
     assert f"A  {shorter['bundle']}: digits version 1\nB  {longer['bundle']}: digits version 1\n" in said
-    assert "B compared with A: of 359 common validation images," in said
+    assert "B compared with A: of 359 common validation images, only B is right for " in said
     assert [one["counted"]["correct"] for one in result["bundles"]] == [shorter["correct"], longer["correct"]]
     assert difference["only_this"] - difference["only_first"] == longer["correct"] - shorter["correct"]
     assert difference["more_than_chance"] is True

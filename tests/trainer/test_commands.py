@@ -390,7 +390,7 @@ def test_training_says_what_validation_has_shown_to_be_untrue(tmp_path: Path, mo
 
     assert kinds == ["no_better_than_chance", *["coverage_not_kept"] * 2]
     assert shown.out.count("  warning  the promised coverage of ") == 2
-    assert "no promise of 99%: it needs 230 judged images, and there are 120\n" in trained.err
+    assert "no promise of 99%: it needs 230 calibration images, and there are 120\n" in trained.err
     assert "label sets rest on 120 tune images (split): with 90 % confidence" in trained.err
     assert [trained.result["calibration"][name] for name in ("method", "judged", "folds")] == ["split", 120, None]
     assert "; the promise was not kept\n" in trained.err

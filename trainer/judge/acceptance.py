@@ -20,7 +20,7 @@ from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.learn.judges import Judge, Judges
 
 ENOUGH = 100
-"""Judged images. With fewer, a loss of 3 % would often not be seen at all."""
+"""Calibration images. With fewer, a loss of 3 % would often not be seen at all."""
 USUAL_DROP, NOISE = 1.0, 2
 """The default for the largest drop, in percentage points, or this number of images if that is more: of 100 images two
 are 2 points, and two can be lost by chance. MLPerf too requires 99 % of the accuracy from quantized models."""
@@ -46,12 +46,12 @@ class Terms:
         before, after, allowed = pairs.float_right, pairs.int8_right, self.allowed(pairs.judged)
         if (lost := points_lost(before, after)) > allowed:
             return (
-                f"in int8 {after.correct:,} of {pairs.judged:,} judged images are right, in float32 "
+                f"in int8 {after.correct:,} of {pairs.judged:,} calibration images are right, in float32 "
                 f"{before.correct:,}: {lost:.2f} percentage points less, but --max-drop allows {allowed:.3g}"
             )
         if (chance := mcnemar_loss(pairs.only_float, pairs.only_int8)) < SIGNIFICANT:
             return (
-                f"of {pairs.judged:,} judged images {pairs.only_float:,} are right only in float32 and "
+                f"of {pairs.judged:,} calibration images {pairs.only_float:,} are right only in float32 and "
                 f"{pairs.only_int8:,} only in int8, which is a significant loss (McNemar's one-sided test: p = "
                 f"{chance:.2g})"
             )
@@ -96,7 +96,7 @@ class Quantized:
     graph: bytes
     facts: Quantization
     differing: int
-    """Judged images that the two graphs answer differently."""
+    """Calibration images that the two graphs answer differently."""
     float_graph: bytes
     """The float32 graph, as trained."""
     judged: np.ndarray
@@ -125,12 +125,12 @@ def quantize(trained: InFloat, images: Images, judges: Judges, terms: Terms) -> 
     """
     least = 1 if terms.max_drop == WHATEVER else ENOUGH
     if judges.images < least:
-        few = f"{judges.images:,} judged images are too few to measure the loss; at least {least} are needed"
+        few = f"{judges.images:,} calibration images are too few to measure the loss; at least {least} are needed"
         return Refused(few, anyway=judges.images > 0)
     smaller = in_int8(trained.graph, images)
     judged = _judged(trained, smaller, images, judges)
     if not np.isfinite(judged).all():
-        return Refused("in int8 some judged images get values that are not finite", anyway=False)
+        return Refused("in int8 some calibration images get values that are not finite", anyway=False)
     labels = judges.labels
     before, after = _said(trained.judged, labels), _said(judged, labels)
     pairs = Pairs.counted(_right(before, labels), _right(after, labels))

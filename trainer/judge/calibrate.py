@@ -1,4 +1,4 @@
-"""Calibration error and label sets: thresholds are chosen on the judged images, and results counted on validation."""
+"""Calibration error and label sets: thresholds from the calibration images, results counted on validation."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,10 +17,10 @@ BLOCK = 1 << 22
 
 @dataclass(frozen=True)
 class Settled:
-    """What was chosen on the judged images."""
+    """What was chosen on the calibration images."""
 
     judged: int
-    """Number of judged images."""
+    """Number of calibration images."""
     folds: int | None
     """Number of models that answered them; None: the published model did."""
     promises: dict[float, float | None] = field(default_factory=dict)
@@ -28,7 +28,7 @@ class Settled:
     by_class: dict[float, np.ndarray | None] = field(default_factory=dict)
     """By class: coverage -> thresholds of the K classes, None if it cannot be promised."""
     of_class: tuple[int, ...] = ()
-    """By class: number of judged images of each class."""
+    """By class: number of calibration images of each class."""
     withheld: tuple[Withheld, ...] = ()
     """What cannot be promised, and why."""
     thresholds: tuple[float, ...] | None = None
@@ -86,7 +86,7 @@ def assess(
         probabilities: the exported graph's answers to the validation split, shape (N, K).
         logits: its scores, shape (N, K).
         labels: integers, shape (N,); multi-label: bool, shape (N, K).
-        temperature: by which the graph divides its scores; chosen on the judged images.
+        temperature: by which the graph divides its scores; chosen on the calibration images.
         settled: the thresholds chosen before.
     """
     several, classes = labels.ndim == 2, probabilities.shape[1]

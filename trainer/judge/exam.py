@@ -1,4 +1,4 @@
-"""The exported graph and its evaluation: thresholds chosen on the judged images, results counted once on validation."""
+"""The exported graph and its evaluation: thresholds from the calibration images, results counted once on validation."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Judged images: answers by classifiers that have not learned them, to choose temperature, thresholds and label sets.
+"""Answers to calibration images, by classifiers that have not learned them, to choose temperature and thresholds.
 
 With a tune split, the fitted classifier answers it. With folds, each is answered by a classifier fitted to the others.
 """
@@ -50,7 +50,7 @@ class Judges:
 
     @property
     def images(self) -> int:
-        """Number of judged images."""
+        """Number of calibration images."""
         return sum(len(part.rows) for part in self.parts)
 
     @property

@@ -30,7 +30,7 @@ const lead = (model, version) => {
   const names = listed(labels.slice(0, 13)), few = labels.length < 13 && names.length < 120 ? `: ${names}` : "";
   const what = several ? `Finds ${count(labels.length)} labels in images` : `Distinguishes ${count(labels.length)} classes`;
   const chance = caveats.some(({ kind }) => kind === "no_better_than_chance") ? " That is no better than chance." : "";
-  return `${what}${few}. It was right for ${percent(claim.accuracy)} of ${counted(claim.total, "image")} that it had never seen.${chance}`;
+  return `${what}${few}. It was right for ${percent(claim.accuracy)} of ${counted(claim.total, "validation image")}.${chance}`;
 };
 
 const fact = (kind, figure, what, more) =>
@@ -39,7 +39,7 @@ const showTrust = (version) => {
   const { claim, served, recount, baseline, caveats, calibration } = version;
   const differing = recount.differing ? `Answers that differ from the claim: ${count(recount.differing)}, allowed: ${count(recount.allowed)}.` : "Every answer is as claimed.";
   const facts = [
-    fact(claim.low <= baseline.accuracy ? "bad" : "main", percent(claim.accuracy, 2), "claimed", `Counted after training: right for ${count(claim.correct)} of ${counted(claim.total, "image")} that it had never seen. 95% interval: ${percent(claim.low)} to ${percent(claim.high)}.`),
+    fact(claim.low <= baseline.accuracy ? "bad" : "main", percent(claim.accuracy, 2), "claimed", `Counted after training: right for ${count(claim.correct)} of ${counted(claim.total, "validation image")}. 95% interval: ${percent(claim.low)} to ${percent(claim.high)}.`),
     fact(served.accuracy < claim.low ? "bad" : "", percent(served.accuracy, 2), "recounted here", `Counted by this server before it served the model: right for ${count(served.correct)} of ${count(served.total)}. ${differing}`),
   ];
   if (calibration) facts.push(fact("", percent(calibration.error_after), "calibration error", "How far its probabilities are from the share of right answers, on average."));

@@ -47,7 +47,7 @@ def test_a_promise_that_is_withheld_is_refused_with_the_reason(tmp_path: Path) -
     manifest = publish_tiny(ModelsFolder(tmp_path)).manifest
     assert manifest.calibration is not None
     nothing = manifest.calibration.model_copy(update={"coverages": ()})
-    reason = "no promise of 95%: it needs 45 judged images, and there are 40"
+    reason = "no promise of 95%: it needs 45 calibration images, and there are 40"
 
     with pytest.raises(InvalidRequest, match=rf"no coverage of 0\.95; it promises 0\.9, 0\.99; {reason}$"):
         set_rule(manifest, float(np.float32(0.95)))

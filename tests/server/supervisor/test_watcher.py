@@ -189,7 +189,7 @@ async def test_a_served_folder_that_vanishes_or_becomes_another_is_noticed(
     aside = bundle.path.rename(tmp_path / "aside")
     with caplog.at_level(logging.INFO):
         assert [await there(), await there()] == [False, False]
-        assert caplog.text.count("tiny version 1 is served from memory, but its folder was changed") == 1
+        assert caplog.text.count("tiny version 1 is served from memory, but its folder was changed or removed") == 1
         shutil.copytree(aside, bundle.path, copy_function=shutil.copyfile)
         assert await there()
         assert "the folder of tiny version 1 is as published again" in caplog.text

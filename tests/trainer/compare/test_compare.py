@@ -209,7 +209,7 @@ def test_the_command(folder: ModelsFolder) -> None:
 
     assert code == 0
     assert f"A  {one.path}: tiny version 1\nB  {two.path}: tiny version 2\n" in out
-    assert "B compared with A: of 300 common validation images, " in out
+    assert "B compared with A: of 300 common validation images, only B is right for " in out
     assert "(McNemar), significant at 5 %." in out
     assert result == as_json(compare([one.path, two.path]))
     assert result["differences"][0]["more_than_chance"] is True

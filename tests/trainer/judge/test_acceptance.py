@@ -43,9 +43,9 @@ def pairs(judged: int, only_float: int, only_int8: int) -> Pairs:
         (243, 0, 0, None, None),
         (243, 2, 0, None, None),  # 0.82 points
         (100, 2, 0, None, None),  # two images are noise
-        (100, 3, 0, None, "in int8 50 of 100 judged images are right, in float32 53: 3.00 .* allows 2$"),
+        (100, 3, 0, None, "in int8 50 of 100 calibration images are right, in float32 53: 3.00 .* allows 2$"),
         (243, 4, 1, None, "1.23 percentage points less, but --max-drop allows 1$"),
-        (500, 5, 0, None, r"of 500 judged images 5 are right only in float32 and 0 only in int8.*p = 0\.031"),
+        (500, 5, 0, None, r"of 500 calibration images 5 are right only in float32 and 0 only in int8.*p = 0\.031"),
         (500, 5, 1, None, None),
         (500, 3, 40, None, None),  # int8 is better
         (3000, 3, 0, 0.1, None),  # though the accuracies differ by a little more in floats
@@ -116,8 +116,10 @@ def test_too_few_judged_images_refuse(
     refused = quantize(in_float(fitted[0], splits, judges), splits.fit.images, judges, Terms(99))
     nothing = quantize(in_float(fitted[0], splits, none), splits.fit.images, none, Terms(100))
 
-    assert refused == Refused("99 judged images are too few to measure the loss; at least 100 are needed")
-    assert nothing == Refused("0 judged images are too few to measure the loss; at least 1 are needed", anyway=False)
+    assert refused == Refused("99 calibration images are too few to measure the loss; at least 100 are needed")
+    assert nothing == Refused(
+        "0 calibration images are too few to measure the loss; at least 1 are needed", anyway=False
+    )
     assert isinstance(taken, Quantized)
     assert taken.facts.tune.total == 1
 
@@ -134,7 +136,7 @@ def test_answers_that_are_no_numbers_refuse(
 
     refused = quantize(in_float(fitted[0], splits, judges), splits.fit.images, judges, Terms(100))
 
-    assert refused == Refused("in int8 some judged images get values that are not finite", anyway=False)
+    assert refused == Refused("in int8 some calibration images get values that are not finite", anyway=False)
 
 
 def test_each_networks_fold_is_judged_in_int8(splits: Splits) -> None:
@@ -240,7 +242,8 @@ def test_where_int8_is_refused_all_is_as_in_float32(
     assert exam.quantized is None
     assert exam.int8_refused is not None
     assert (
-        f"in int8 {of_int8} of {len(splits.tune)} judged images are right, in float32 {of_float}" in exam.int8_refused
+        f"in int8 {of_int8} of {len(splits.tune)} calibration images are right, in float32 {of_float}"
+        in exam.int8_refused
     )
     assert (exam.graph, exam.claim, exam.calibration) == (plain.graph, plain.claim, plain.calibration)
     assert "(--max-drop 100 publishes int8 anyway)" in "\n".join(findings(exam))

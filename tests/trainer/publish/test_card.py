@@ -159,7 +159,7 @@ def test_the_card_tells_how_far_to_rely_on_it() -> None:
     card = model_card("pets", ("cat", "dog"), training(), exam(claim(((99, 1), (4, 96))), calibration))
 
     assert "temperature 0.50: on validation the probabilities are off by 2.00% on average, without it by 10.00%" in card
-    assert f"| 95% | {sets.counted} | yes | 1.25 |\n\nNo promise of 99%: it needs 230 judged images, and" in card
+    assert f"| 95% | {sets.counted} | yes | 1.25 |\n\nNo promise of 99%: it needs 230 calibration images, and" in card
     assert "\nrest on 60 tune images (split): with 90 % confidence over draws of them, at least" in card
     assert "WARNING" not in card
 
@@ -170,7 +170,7 @@ def test_a_card_without_a_promise_says_why() -> None:
     calibration = CALIBRATION.model_copy(update={"withheld": withheld, "method": "cross", "judged": 7, "folds": 5})
     card = model_card("pets", ("cat", "dog"), training(), exam(claim(((99, 1), (4, 96))), calibration))
 
-    assert "\n\nNo promise of 90%: it needs 22 judged images, and there are 7.\n\nNo promise of 95%: " in card
+    assert "\n\nNo promise of 90%: it needs 22 calibration images, and there are 7.\n\nNo promise of 95%: " in card
     assert "Label sets" not in card
 
 
@@ -230,7 +230,7 @@ def test_the_card_of_several_labels_tells_each() -> None:
 
 
 def test_the_card_of_a_quantized_model_tells_what_that_cost() -> None:
-    """Right answers of judged images, in int8 and in float32; why it was refused; else there is no such sentence."""
+    """Right answers to calibration images, in int8 and float32; why it was refused; else there is no such sentence."""
     counts = {"float_tune": Count(correct=98, total=100), "tune": Count(correct=97, total=100)}
     facts = Quantization(kind="int8", max_drop=1, only_float=2, only_int8=1, **counts)
     quantized = Quantized(b"", facts, 3, b"", np.empty((0, 2)))
@@ -240,8 +240,8 @@ def test_the_card_of_a_quantized_model_tells_what_that_cost() -> None:
 
     assert "computes in int8" in cards[0]
     assert (
-        "Compared with the float32 graph:\n97 of 100 judged images right, in float32 98; 2 in float32 alone, 1 in int8"
-        in cards[0]
+        "Compared with the float32 graph:\n97 of 100 calibration images right, in float32 98; "
+        "2 only in float32, 1 only in int8" in cards[0]
     )
     assert "computes in float32. int8 was requested but not used: 7 \\| 8 images are too few." in cards[1]
     assert "int8" not in CARD

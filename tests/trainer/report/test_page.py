@@ -219,10 +219,10 @@ def test_what_the_trainer_measured_beside_is_shown(learned_digits: tuple[Run, Re
         "1.35",
         "0.0789",
         "Label sets rest on out-of-fold answers to 60 images (cross, 5 folds), ",
-        "No promise of 99%: it needs 230 judged images, and there are 60.",
+        "No promise of 99%: it needs 230 calibration images, and there are 60.",
         "3.2e-07",
         "The two give different answers to 7 of 100 images. ",
-        "Of int8, 98 of 100 judged images right, in float32 99; 2 in float32 alone",
+        "Of int8, 98 of 100 calibration images right, in float32 99; 2 only in float32",
     ):
         assert words in text, words
     assert "Label sets" not in without
