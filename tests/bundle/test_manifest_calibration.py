@@ -66,7 +66,7 @@ def test_a_coverage_by_class_is_read_back() -> None:
         ({"thresholds": [0.1, 0.2, 1.5]}, "less than or equal to 1"),
         ({"thresholds": [0.2, 0.2, 0.3]}, "the threshold is not the lowest"),
         ({"judged": [30]}, "expected thresholds and counts of each class"),
-        ({"covered": [3, 1, 2]}, "not more covered images than images"),
+        ({"covered": [3, 1, 2]}, "covered <= total"),
         ({"covered": [1, 2, 1]}, "do not add up"),
         ({"total": [3, 3, 2]}, "do not add up"),
         ({"total": [3, 1, 2], "covered": [3, 1, 2]}, "by class was not counted on the claim's images"),

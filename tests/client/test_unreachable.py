@@ -87,8 +87,8 @@ def test_a_certificate_of_another_host_is_told(tmp_path: Path) -> None:
         ("errors resolving x:1: [field:hostname lookup error:... Domain name not found]", "host name does not exist"),
         ("DNS resolution failed for x:1: C-ares status is not ARES_SUCCESS", "could not be resolved"),
         ("... Custom verification check failed ...: Hostname Verification Check failed.", "for another host name"),
-        ("connections to all backends failing; last error: UNAVAILABLE: ipv4:1.2.3.4:1: Socket closed", "use TLS"),
-        ("failed to connect to all addresses; last error: UNKNOWN: Tls handshake failed ...", "use TLS"),
+        ("connections to all backends failing; last error: UNAVAILABLE: ipv4:1.2.3.4:1: Socket closed", "uses TLS"),
+        ("failed to connect to all addresses; last error: UNKNOWN: Tls handshake failed ...", "uses TLS"),
         ("failed to connect to all addresses; last error: ... No route to host", "a network that cannot be reached"),
         (
             "failed to connect to all addresses; last error: FD Shutdown: connection attempt timed out",

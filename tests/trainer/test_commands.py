@@ -253,12 +253,12 @@ def test_sigterm_ends_it_like_ctrl_c_and_what_is_said_to_be_kept_is_kept(tmp_pat
         process.tell(signal.SIGTERM)
         code = process.ended()
 
+    assert (code, process.out.text) == (143, ""), process.err.text
     (kept,) = (tmp_path / "digits").iterdir()
     _, _, state = kept.read_bytes()[DIGEST_LENGTH:].partition(b"\n")
     kept_state = torch.load(io.BytesIO(state), weights_only=True)
     epochs = len(kept_state["fit"]["epochs"]) - 1
     goes_on = "continue with the same command and --resume"
-    assert (code, process.out.text) == (143, "")
     assert epochs > 0
     assert kept_state["done"].startswith(f"{epochs} of 100000 epochs")
     assert process.err.text.endswith(f"\ninterrupted: {kept_state['done']} are kept; {goes_on}\nterminated\n")
