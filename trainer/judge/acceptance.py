@@ -52,7 +52,7 @@ class Terms:
         if (chance := mcnemar_loss(pairs.only_float, pairs.only_int8)) < SIGNIFICANT:
             return (
                 f"of {pairs.judged:,} judged images {pairs.only_float:,} are right only in float32 and "
-                f"{pairs.only_int8:,} only in int8, which is a significant loss (McNemar's one-sided test: p = "
+                f"{pairs.only_int8:,} only in int8, which is a significant drop (McNemar's one-sided test: p = "
                 f"{chance:.2g})"
             )
         return None
@@ -125,7 +125,7 @@ def quantize(trained: InFloat, images: Images, judges: Judges, terms: Terms) -> 
     """
     least = 1 if terms.max_drop == WHATEVER else ENOUGH
     if judges.images < least:
-        few = f"{judges.images:,} judged images are too few to measure the loss; at least {least} are needed"
+        few = f"too few judged images to measure the drop in accuracy: {judges.images:,}; needed: at least {least}"
         return Refused(few, anyway=judges.images > 0)
     smaller = in_int8(trained.graph, images)
     judged = _judged(trained, smaller, images, judges)
