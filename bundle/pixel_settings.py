@@ -20,7 +20,7 @@ RULES: Final = 4
 Fit = Literal["stretch", "crop", "pad"]
 """How a picture of other proportions is fitted: stretched, cropped to the middle, or padded."""
 FITTED: Final[dict[Fit, str]] = {
-    "stretch": "stretched to the size",
+    "stretch": "stretched to the input size",
     "crop": "cropped to the middle",
     "pad": "whole, padded with ground",
 }
@@ -83,4 +83,5 @@ class PixelSettings(BaseModel):
             return f"decoding rules {FIRST_RULES}: alpha dropped unless the model has a channel for it"
         alpha = "alpha kept as a channel" if self.channels in (2, 4) else f"transparent parts on {self.ground}"
         fit = "" if self.rules < FIT_RULES else f", {FITTED[self.fit]}"
-        return f"decoding rules {self.rules}: {alpha}, 16-bit samples of {self.bits} bits{fit}"
+        used = f"{'all ' if self.bits == ALL_BITS else ''}{self.bits}"
+        return f"decoding rules {self.rules}: {alpha}, 16-bit files use {used} bits{fit}"

@@ -87,7 +87,7 @@ class ModelsFolder:
         found = open_bundle(self.path / name / str(version), keys=keys)
         if (found.manifest.name, found.manifest.version) != (name, version):
             place = self.path / found.manifest.name / str(found.manifest.version)
-            raise InvalidBundle(f"{found.path} is {found} by its manifest, which belongs in {place}")
+            raise InvalidBundle(f"the manifest of {found.path} names {found}, which belongs in {place}")
         return found
 
     def latest(self, name: str) -> "Bundle | None":

@@ -170,7 +170,7 @@ def _positional(fields: Fields, loose: Sequence[str]) -> tuple[str, Any]:
     """Words without a flag, as the value of the one field that takes them."""
     places = _positionals(fields)
     if not places:
-        raise WrongUsage(f"{loose[0]!r} is not expected: this command takes only flags")
+        raise WrongUsage(f"unexpected argument {loose[0]!r}: this command takes only options")
     (name, field) = places[0]
     if takes_several(field):
         return name, list(loose)

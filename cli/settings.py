@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
 
 from vouch.cli.errors import WrongUsage
 from vouch.cli.exit_codes import WRONG_USAGE
@@ -186,11 +187,17 @@ def _describe(fields: Fields, places: Mapping[str, str], detail: Any) -> str:
         return f"{metavar_of(name, fields[name])} is missing"
     field, value = fields[name], detail["input"]
     words = own_words if detail["type"] == "value_error" else expected(field)
-    got = repr(str(value) if isinstance(value, Path) else value)
-    got = got if len(got) <= SHOWN else got[:SHOWN] + "..."
     words, question, meant = (words + did_you_mean(str(value), choices_of(field))).partition("; did you mean ")
     place = places.get(name, flag_name(name))  # a default value
-    return f"{place}: {words}, got {got}{question}{meant}{link_remedy(place, value)}"
+    return f"{place}: {words}, got {_shown(field, value)}{question}{meant}{link_remedy(place, value)}"
+
+
+def _shown(field: FieldInfo, value: Any) -> str:
+    """A wrong value in a message; the values of a list are joined with commas."""
+    if takes_several(field) and isinstance(value, list | tuple):
+        value = ",".join(map(str, value))
+    shown = repr(str(value) if isinstance(value, Path) else value)
+    return shown if len(shown) <= SHOWN else shown[:SHOWN] + "..."
 
 
 def _in_order(settings: type[Settings]) -> Fields:

@@ -195,7 +195,7 @@ def _print_version(version: ModelVersion) -> None:
     output().print(f"  served   {version.served}")
     if version.recount is not None:
         output().print(f"  answers  {version.recount}")
-    output().print(f"  input    {' x '.join(map(str, version.input_shape))} pixels of one byte")
+    output().print(f"  input    {' x '.join(map(str, version.input_shape))}, one byte per value")
     if version.pixels is not None:
         output().print(f"  files    {version.pixels}")
     if version.backbone is not None:
@@ -215,7 +215,7 @@ def _print_version(version: ModelVersion) -> None:
 def _print_calibration(calibration: Calibration) -> None:
     output().print(f"  scores   {calibration_in_words(calibration)}")
     for one in calibration.coverages:
-        kept = f"{'kept' if one.kept else 'not kept:'} {one.counted}, {one.mean_size:.2f} labels a set"
+        kept = f"{'kept' if one.kept else 'not kept:'} {one.counted}, {one.mean_size:.2f} labels per set"
         promise = f"{promise_in_words(one)} promised"
         output().print(f"  sets     {promise}, {kept}", style=None if one.kept else AGAINST)
     for withheld in calibration.withheld:

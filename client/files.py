@@ -83,8 +83,7 @@ def _list_folder(top: str, listing: Listing) -> None:
     if walk.left_out:
         listing.left_out[top] = walk.left_out
     if not files:
-        others = f"; {left_out_of(walk.left_out)}" if walk.left_out else ""
-        listing.files.append(File(top, f"holds no image file{others}"))
+        listing.files.append(File(top, "contains no image file"))
 
 
 class _Walk:

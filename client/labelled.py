@@ -20,7 +20,7 @@ from vouch.sources.images import Images, rows_of
 from vouch.sources.left_out import ALL_READ, LeftOut
 from vouch.sources.load import list_files, load_as
 from vouch.sources.split_names import SplitName
-from vouch.sources.summary import in_words, not_read
+from vouch.sources.summary import in_words, read_in_words
 from vouch.sources.wanted import Layout
 
 PIXELS = (np.ndarray, ImageFile)
@@ -46,7 +46,7 @@ class Labelled:
         counts = Counter(label for labels in self.truth for label in labels)
         unlabelled = sum(not labels for labels in self.truth)
         classes = [(name, counts[name]) for name in self.classes]
-        found = f"read {len(self.truth):,} images{not_read(self.left_out)}"
+        found = read_in_words(len(self.truth), self.left_out)
         return f"{found}: {in_words(self.task, classes, unlabelled)}"
 
     def with_classes(self, wanted: tuple[str, ...]) -> "Labelled":

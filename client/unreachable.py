@@ -18,7 +18,7 @@ MEANINGS = (
         ("http1.x server", "expected settings frame"),
         "the server there only speaks HTTP/1, as /metrics does: is this the right port?",
     ),
-    ((NO_GRPC,), "the answer is not from a gRPC server, or from a gateway without a route to one"),
+    ((NO_GRPC,), "what answers there is not a gRPC server, or is a gateway without a route to one"),
     (("no such file or directory",), "the socket does not exist"),
     (("permission denied",), "this user may not write to that socket"),
     (("wrong_version_number",), "the server there does not use TLS: leave out --tls and --tls-ca"),

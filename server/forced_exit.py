@@ -18,7 +18,7 @@ def end_within(seconds: float) -> None:
 
 def _end(seconds: float) -> None:
     log.error(
-        "process %d did not end within %g s and is ended by force",
+        "process %d did not end within %g s after it should have, and is ended by force",
         *(os.getpid(), seconds),
         extra=event("ended_by_force"),
     )

@@ -146,7 +146,7 @@ class ServeSettings(RuntimeSettings):
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for one in value:
             if one != "*" and not ORIGIN.fullmatch(one.lower()):
-                raise ValueError("--allow-origin expects SCHEME://HOST or SCHEME://HOST:PORT without a path, or *")
+                raise ValueError("expected SCHEME://HOST or SCHEME://HOST:PORT without a path, or *")
         return tuple(one.lower() for one in value)
 
     @field_validator("tls_certificate", "tls_key", "tls_client_ca")
@@ -159,9 +159,9 @@ class ServeSettings(RuntimeSettings):
     def _names_and_versions(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for one in value:
             if not PIN.fullmatch(one):
-                raise ValueError("--pin expects NAME=VERSION, such as digits=3")
+                raise ValueError("expected NAME=VERSION, such as digits=3")
         if len({one.partition("=")[0] for one in value}) < len(value):
-            raise ValueError("--pin names a model twice")
+            raise ValueError("a model is named twice")
         return value
 
     @property

@@ -111,8 +111,9 @@ def check_strict(name: str, left_out: LeftOut) -> None:
         SourceError: anything was left out.
     """
     if left_out:
-        found = "; ".join(left_out.sentences())
-        raise SourceError(f"--strict: not all files in {name} can be read: {found}; remove or repair them")
+        images_first = sorted(left_out.by_reason.items(), key=lambda entry: entry[0] not in IMAGES)
+        found = "; ".join(_counted(*entry) for entry in images_first)
+        raise SourceError(f"--strict: {name} has files that would be left out: {found}; remove or repair them")
 
 
 def are_few(count: int, total: int) -> bool:
@@ -127,6 +128,10 @@ def some(names: Iterable[str], most: int = NAMED) -> str:
 
 
 def _sentence(reason: Reason, things: Things) -> str:
+    return f"left out {_counted(reason, things)}"
+
+
+def _counted(reason: Reason, things: Things) -> str:
     what = SAID[reason][things.count != 1]
     more = ", ..." if things.count > NAMED else ""
-    return f"left out {things.count:,} {what} ({', '.join(things.names[:NAMED])}{more})"
+    return f"{things.count:,} {what} ({', '.join(things.names[:NAMED])}{more})"

@@ -31,8 +31,8 @@ NAMED = ("digits", "mnist")
 DIGITS = tuple("0123456789")
 """The classes of digits and of MNIST."""
 ACCEPTED = (
-    "digits, mnist, or the path of a folder or a .zip of IDX files, of a folder of images (LABEL/*.png, "
-    "SPLIT/LABEL/*.png, any with a labels.csv, or any with --label-from), of an .npz or of a .csv file"
+    "digits, mnist, or a path: a folder of images (LABEL/*.png or SPLIT/LABEL/*.png; or any folder with a labels.csv "
+    "or with --label-from), a folder or .zip of IDX files, an .npz file or a .csv file"
 )
 
 
@@ -183,7 +183,7 @@ def _reader(spec: str, path: Path, wanted: Wanted, task: Task | None) -> Callabl
         _check_arrays(spec, wanted)
         return lambda: load_digits(spec) if spec == "digits" else load_mnist(spec)
     if not spec or not path.exists():
-        raise SourceError(f"{spec or 'the path'} does not exist; {_meant(spec, path)}--data takes {ACCEPTED}")
+        raise SourceError(f"{spec or 'the path'} does not exist; {_meant(spec, path)}expected {ACCEPTED}")
     if path.is_dir():
         _check_arrays(spec, wanted)
         return lambda: read_folder(spec, path)
@@ -196,7 +196,7 @@ def _reader(spec: str, path: Path, wanted: Wanted, task: Task | None) -> Callabl
     if path.suffix.lower() == ".npz" and path.is_file():
         _check_arrays(spec, replace(wanted, layout=None))
         return lambda: read_npz(spec, path, task, wanted)
-    raise SourceError(f"{spec} is a file of an unsupported kind; --data takes {ACCEPTED}")
+    raise SourceError(f"{spec} is a file of an unsupported kind; expected {ACCEPTED}")
 
 
 def _check_folder_rules(spec: str, rules: FolderRules) -> None:

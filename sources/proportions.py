@@ -5,9 +5,9 @@ from vouch.bundle.placement import placement
 from vouch.sources.examples import Source
 
 DONE: dict[Fit, str] = {
-    "stretch": "they are stretched (other ways: --fit crop for only the middle, --fit pad for all with a margin)",
-    "crop": "they are cropped to the middle{kept} (other ways: --fit pad for all with a margin, --fit stretch)",
-    "pad": "they are padded with a margin (other ways: --fit crop for only the middle, --fit stretch)",
+    "stretch": "stretched (other ways: --fit crop for only the middle, --fit pad for all with a margin)",
+    "crop": "cropped to the middle{kept} (other ways: --fit pad for all with a margin, --fit stretch)",
+    "pad": "padded with a margin (other ways: --fit crop for only the middle, --fit stretch)",
 }
 
 
@@ -21,7 +21,7 @@ def other_proportions(source: Source, fit: Fit) -> tuple[str, ...]:
     count = sum(files for (h, w), files in sizes.items() if placement(w, h, cropped).part_size != (w, h))
     if not count:
         return ()
-    kept = f", {source.headers.kept_by_crop((height, width)):.0%} of a typical one"
+    kept = f", which keeps {source.headers.kept_by_crop((height, width)):.0%} of a typical file"
     has = "has" if count == 1 else "have"
     done = DONE[fit].format(kept=kept)
     return (f"{count:,} of {sum(sizes.values()):,} files {has} other proportions than {height} x {width}: {done}",)

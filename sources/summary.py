@@ -71,7 +71,7 @@ class Summary:
             count, lowest, highest = self.deep
             which = "the files" if count == self.images else f"{count:,} files"
             deep = f" ({which} have 16 bits, {lowest:,} to {highest:,})"
-        found = f"read {self.images:,} images{not_read(self.left_out)}"
+        found = read_in_words(self.images, self.left_out)
         return (
             f"{found}: {in_words(self.task, self.classes, self.unlabelled)}, {height} x {width} "
             f"pixels{self._files()}, {self.colour}, values {low} to {high}{deep}"
@@ -104,9 +104,10 @@ class Summary:
         return f" (files of {len(by_area):,} sizes, {first} to {last})"
 
 
-def not_read(left_out: LeftOut) -> str:
-    """` and left out 3`, to append to the number of images; empty if none was left out."""
-    return f" and left out {left_out.images:,}" if left_out.images else ""
+def read_in_words(images: int, left_out: LeftOut) -> str:
+    """`read 360 images and left out 3`; without the second part if none was left out."""
+    others = f" and left out {left_out.images:,}" if left_out.images else ""
+    return f"read {images:,} image{'s' * (images != 1)}{others}"
 
 
 def in_words(task: Task, classes: Sequence[tuple[str, int]], unlabelled: int = 0) -> str:

@@ -63,7 +63,7 @@ def _right(splits: Splits, fitted: Fitted) -> str:
         commonest = commonest_share(splits.tune.labels)
         return (
             f"tune accuracy {fitted.best.tune_accuracy:.2%}; with random weights "
-            f"{fitted.epochs[0].tune_accuracy:.2%}, always giving the most common answer {commonest:.2%}"
+            f"{fitted.epochs[0].tune_accuracy:.2%}; baseline (always the most common answer): {commonest:.2%}"
         )
     if not fitted.folds:
         return "accuracy unknown before validation: too few different images for cross-validation"
@@ -71,7 +71,7 @@ def _right(splits: Splits, fitted: Fitted) -> str:
     commonest = commonest_share(splits.fit.labels)
     return (
         f"cross-validated accuracy {right / len(splits.fit):.2%} on {len(splits.fit):,} images "
-        f"({len(fitted.folds)} folds); always giving the most common answer {commonest:.2%}"
+        f"({len(fitted.folds)} folds); baseline (always the most common answer): {commonest:.2%}"
     )
 
 

@@ -47,7 +47,7 @@ class TrainSettings(RecipeSettings):
     data: Annotated[str, Flag("DATA", positional=True, path=True)] = "digits"
     """The training data: digits (1,797 images included with Vouch), mnist (from $VOUCH_DATA/mnist, or downloaded), or a
     path: a folder of images (LABEL/*.png; train/LABEL/*.png and val/LABEL/*.png; any folder with a labels.csv or with
-    --label-from), a folder of IDX files, an .npz or a .csv file."""
+    --label-from), a folder or .zip of IDX files, an .npz or a .csv file."""
     classes: Annotated[str, Flag("A,B,...")] = ""
     """Use only these classes, in this order. With two, the model is binary: one output, positive for the second."""
     label_from: Annotated[str, Flag("REGEX")] = ""

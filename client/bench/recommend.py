@@ -31,7 +31,8 @@ def recommend(points: Sequence[ClosedPoint], slo_ms: float | None) -> Recommenda
     if limit is None:
         lone = min(points, key=lambda point: (point.batch_size, point.concurrency)).load.p50_s
         if lone is None:
-            return Recommendation(None, None, "No setting is recommended: single calls were not answered.")
+            sentence = "No setting is recommended: calls sent one at a time were not answered."
+            return Recommendation(None, None, sentence)
         limit, why = TIMES_ALONE * lone * 1000, f" ({TIMES_ALONE} times the median of a single call)"
     right = [
         (point.load.p99_s * 1000, point) for point in points if point.load.p99_s is not None and not point.load.wrong

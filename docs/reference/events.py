@@ -35,7 +35,7 @@ EVENTS = {
     "no_model": "The models folder contains no model; the message says what it contains.",
     "models_folder_trouble": "The models folder, or a folder in it, cannot be read. Loaded versions stay served.",
     "served_folder_gone": "The folder of a served version was removed or changed. It is served from memory.",
-    "served_folder_back": "The folder of a served version is as published again.",
+    "served_folder_back": "The folder of a served version is complete and unchanged again.",
     "not_held": "The files of a served version cannot be kept open, so a new worker needs its folder.",
     "not_loaded": "A worker cannot load a version. `passing`: another try may succeed.",
     "worker_trouble": "A worker does not serve a version and tries again.",

@@ -81,7 +81,11 @@ def _tell(kept: _Kept, reason: str) -> None:
             extra=event("served_folder_gone", reason=reason, **place),
         )
     elif not reason and not kept.there:
-        log.info("the folder of %s is as published again", kept.verified, extra=event("served_folder_back", **place))
+        log.info(
+            "the folder of %s is complete and unchanged again",
+            kept.verified,
+            extra=event("served_folder_back", **place),
+        )
 
 
 def _why_not(verified: VerifiedVersion) -> str:

@@ -128,9 +128,7 @@ def test_a_bundle_in_a_folder_of_another_name_is_not_overlooked(models: Path) ->
     folder = ModelsFolder(models)
 
     assert folder.names() == ["Pets"]
-    with pytest.raises(
-        InvalidBundle, match="Pets/1 is pets version 1 by its manifest, which belongs in .*models/pets/1"
-    ):
+    with pytest.raises(InvalidBundle, match="Pets/1 names pets version 1, which belongs in .*models/pets/1"):
         folder.open("Pets", 1)
 
 

@@ -96,6 +96,18 @@ def test_settings_follow_from_images(shape: tuple[int, ...]) -> None:
     assert PixelSettings.of(shape[1:]).shape == shape[1:]
 
 
+@pytest.mark.parametrize(
+    ("pixels", "ends"),
+    [
+        (AS_GREY, "16-bit files use all 16 bits, stretched to the input size"),
+        (PixelSettings(height=6, width=8, bits=12, fit="crop"), "16-bit files use 12 bits, cropped to the middle"),
+    ],
+)
+def test_settings_are_described_in_a_line(pixels: PixelSettings, ends: str) -> None:
+    """The used bits, and how other proportions are fitted."""
+    assert str(pixels) == f"decoding rules 4: transparent parts on #ffffff, {ends}"
+
+
 def test_resizing_keeps_the_mean() -> None:
     """A large image is averaged down, not sampled: stripes become grey."""
     stripes = np.zeros((64, 64), np.uint8)

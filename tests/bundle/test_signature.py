@@ -135,7 +135,7 @@ def test_the_signature_of_another_version_is_none_of_this_one(bundle: Bundle, ke
 
     with pytest.raises(InvalidBundle, match="does not match"):
         models.open("pets", 2, [public(key)])
-    with pytest.raises(InvalidBundle, match="is pets version 1 by its manifest, which belongs in"):
+    with pytest.raises(InvalidBundle, match="names pets version 1, which belongs in"):
         models.open("pets", 3, [public(key)])
 
 

@@ -81,7 +81,7 @@ def test_a_bundle_copied_elsewhere_is_refused(models: ModelsFolder, place: tuple
     name, version = place
     shutil.copytree(published.path, models.path / name / str(version))
 
-    with pytest.raises(InvalidBundle, match="is pets version 1 by its manifest"):
+    with pytest.raises(InvalidBundle, match="names pets version 1, which belongs in"):
         models.open(name, version)
     assert open_bundle(published.path) == published
 

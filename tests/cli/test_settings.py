@@ -323,7 +323,7 @@ def test_what_kubernetes_sets_for_a_service_of_our_name_is_explained(
         (("-loaves", "3"), "unknown option -loaves; did you mean --loaves?"),
         (("--no-vegn",), "unknown option --no-vegn; did you mean --no-vegan?"),
         (("--qwxz",), "unknown option --qwxz"),
-        (("rye",), "'rye' is not expected: this command takes only flags"),
+        (("rye",), "unexpected argument 'rye': this command takes only options"),
         (("--loaves",), "--loaves: expected a value"),
         (("--loaves", "--vegan"), "--loaves: expected a value"),
         (("--vegan=no",), "--vegan/--no-vegan: takes no value"),

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,16 @@ async def test_predict_json_is_the_last_line_and_one_bad_file_fails_alone(
     assert f"error: {tmp_path / 'none.png'}: cannot be read: No such file or directory" in captured.err
 
 
+async def test_status_shows_the_input_and_the_label_sets(serving: Serving, capsys: pytest.CaptureFixture[str]) -> None:
+    """The shape of an image, and the mean number of labels."""
+    code = await asyncio.to_thread(status, ["--server", serving.address])
+
+    shown = capsys.readouterr().out
+    assert code == 0
+    assert f"  input    {SIDE} x {SIDE}, one byte per value\n" in shown
+    assert re.search(r"^  sets  .* promised, kept .*, [0-9]\.[0-9]{2} labels per set$", shown, re.MULTILINE)
+
+
 async def test_evaluate_shows_claim_and_served_side_by_side(
     serving: Serving, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -166,7 +177,7 @@ async def test_evaluate_reads_folders_as_training_does(
     assert result["left_out"]["broken"]["names"][0].startswith("first.broken.png: ")
     assert "left out 1 image that cannot be read (first.broken.png: " in said.err
     assert strict == 1
-    assert "--strict: not all files in " in capsys.readouterr().err
+    assert " has files that would be left out: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["--label-from", "(a)"], ["--no-splits"], ["--strict"], ["--layout", "nchw"]])

@@ -136,8 +136,8 @@ def test_a_folder_without_images_and_a_second_standard_input_are_faults(tmp_path
     files = list_files([str(tmp_path / "empty"), str(tmp_path / "in"), "-", "-"]).files
 
     assert [file.fault for file in files] == [
-        "holds no image file",
-        "holds no image file; 1 other file or folder is left out (1 .txt)",
+        "contains no image file",
+        "contains no image file",
         "",
         "is given twice, but can be read only once",
     ]

@@ -94,7 +94,7 @@ def test_a_certificate_of_another_host_is_told(tmp_path: Path) -> None:
             "failed to connect to all addresses; last error: FD Shutdown: connection attempt timed out",
             "there is no response",
         ),
-        ("Received http2 header with status: 502", "not from a gRPC server"),
+        ("Received http2 header with status: 502", "what answers there is not a gRPC server"),
         ("stream removed by something new", "stream removed by something new; is `vouch serve` running there?"),
     ],
 )
@@ -108,7 +108,7 @@ def test_a_gateway_that_knows_no_grpc_is_no_server_of_ours() -> None:
     """Whatever code gRPC makes of its status."""
     failed = call_failed(Said(grpc.StatusCode.UNIMPLEMENTED, "Received http2 header with status: 404"), "x:1")
 
-    meaning = "the answer is not from a gRPC server, or from a gateway without a route to one"
+    meaning = "what answers there is not a gRPC server, or is a gateway without a route to one"
     assert str(failed) == f"no connection with x:1: {meaning}"
     assert failed.code is grpc.StatusCode.UNIMPLEMENTED
 

@@ -217,7 +217,7 @@ def test_a_taken_port_is_told_at_once(trained: tuple[Path, dict[str, Any]]) -> N
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (["train", "--data", "nowhere"], 1, "error: nowhere does not exist; --data takes digits, mnist,"),
+        (["train", "--data", "nowhere"], 1, "error: nowhere does not exist; expected digits, mnist,"),
         (["train", "--classes", "3,11"], 1, "error: digits has no class 11; it has 0, 1, 2"),
         (["train", "--classes", "3"], 2, "--classes (or VOUCH_TRAIN_CLASSES): expected two or more class names"),
         (["train", "--epochs", "-1"], 2, "--epochs (or VOUCH_TRAIN_EPOCHS): expected a whole number from 0 to 100,000"),

@@ -50,6 +50,24 @@ def test_tls_by_halves_is_wrong_usage(given: list[str], message: str, capsys: py
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--pin", "digits"], "--pin (or VOUCH_SERVE_PIN): expected NAME=VERSION, such as digits=3, got 'digits'"),
+        (["--pin", "a=1", "--pin", "a=2"], "--pin (or VOUCH_SERVE_PIN): a model is named twice, got 'a=1,a=2'"),
+        (["--allow-origin", "a.example"], "--allow-origin (or VOUCH_SERVE_ALLOW_ORIGIN): expected SCHEME://HOST or "),
+    ],
+)
+def test_a_wrong_list_is_shown_as_it_was_given(
+    given: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The option is named once, and the values are joined with commas."""
+    with pytest.raises(SystemExit):
+        parse(ServeSettings, "vouch serve", given)
+
+    assert message in capsys.readouterr().err
+
+
 def test_tls_files_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers are told absolute paths."""
     monkeypatch.chdir(tmp_path)

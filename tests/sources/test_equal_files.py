@@ -100,7 +100,7 @@ def test_a_class_that_became_one_image_is_said_so(tmp_path: Path) -> None:
         TrainError,
         match=r"class cat has no examples in validation; it needs at least one; equal images stay together, and its 20 "
         r"different files became 1 image through decoding: their 16-bit samples end at 200 of 65,535 and 8 bits are "
-        r"kept; pass --bits 8; without such classes fewer than two would be left",
+        r"kept; pass --bits 8; fewer than two classes have enough images: add images",
     ):
         make_splits(source, 0.1, 0.2, seed=0, allow_duplicates=False)
 

@@ -84,9 +84,7 @@ def test_what_is_not_there_is_answered_with_what_is_accepted(spec: str) -> None:
 
 def test_the_list_of_what_is_accepted_is_complete() -> None:
     """Every kind of source is named to somebody who mistyped one."""
-    with pytest.raises(
-        SourceError, match=r"nowhere does not exist; --data takes digits, mnist, .*IDX.*images.*npz.*csv"
-    ):
+    with pytest.raises(SourceError, match=r"nowhere does not exist; expected digits, mnist, .*images.*IDX.*npz.*csv"):
         load("nowhere")
 
 
@@ -105,14 +103,14 @@ def test_a_slip_is_answered_with_what_was_meant(
         load(spec)
 
     hint = f"did you mean {meant}? " if meant else ""
-    assert str(refused.value).startswith(f"{spec} does not exist; {hint}--data takes ")
+    assert str(refused.value).startswith(f"{spec} does not exist; {hint}expected ")
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     """A single IDX file or a picture is not enough."""
     path = write_idx(tmp_path / "idx") / "train-images-idx3-ubyte"
 
-    with pytest.raises(SourceError, match="a file of an unsupported kind; --data takes"):
+    with pytest.raises(SourceError, match="a file of an unsupported kind; expected digits"):
         load(str(path))
 
 

@@ -16,11 +16,11 @@ def test_files_of_other_proportions_are_counted(tmp_path: Path) -> None:
     source = load(folder(tmp_path, [(8, 8), (100, 100), (101, 50), (6, 3), (3, 3)]), Wanted(size=(4, 4), fit="crop"))
 
     assert other_proportions(source, "crop") == (
-        "2 of 5 files have other proportions than 4 x 4: they are cropped to the middle, 100% of a typical one (other "
-        "ways: --fit pad for all with a margin, --fit stretch)",
+        "2 of 5 files have other proportions than 4 x 4: cropped to the middle, which keeps 100% of a typical file "
+        "(other ways: --fit pad for all with a margin, --fit stretch)",
     )
-    assert "they are stretched" in other_proportions(source, "stretch")[0]
-    assert "they are padded with a margin" in other_proportions(source, "pad")[0]
+    assert ": stretched (" in other_proportions(source, "stretch")[0]
+    assert ": padded with a margin (" in other_proportions(source, "pad")[0]
 
 
 def test_nothing_is_said_where_all_fit(tmp_path: Path) -> None:

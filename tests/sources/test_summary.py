@@ -10,7 +10,7 @@ from vouch.sources.examples import Examples, Source
 from vouch.sources.left_out import LeftOut
 from vouch.sources.load import load
 from vouch.sources.split_names import SplitName
-from vouch.sources.summary import Summary, in_words
+from vouch.sources.summary import Summary, in_words, read_in_words
 from vouch.sources.wanted import Wanted
 
 
@@ -33,6 +33,12 @@ def test_one_line_says_what_was_read(tmp_path: Path, mode: str, colour: str) -> 
     assert Summary.of(source).sentence() == (
         f"read 6 images: 3 classes (cat 3, dog 2, owl 1), 64 x 64 pixels, {colour}, values 0 to 255"
     )
+
+
+def test_one_image_is_read_as_one() -> None:
+    """In the singular; images that were left out follow."""
+    assert read_in_words(1, LeftOut()) == "read 1 image"
+    assert read_in_words(1_360, LeftOut.of({"broken": ["a", "b"]})) == "read 1,360 images and left out 2"
 
 
 def test_resized_files_are_told(tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ def test_a_folder_as_a_person_has_it_is_trained_on(tmp_path: Path) -> None:
     assert "warning: left out 1 image that cannot be read (Train/bar/0/0.png: " in err
     left_out = json.loads(out.splitlines()[-1])["read"]["left_out"]
     assert (left_out["images"], left_out["broken"]["count"], left_out["system"]["count"]) == (1, 1, 2)
-    assert "--strict: not all files in" in refused
+    assert " has files that would be left out: " in refused
 
 
 def test_one_class_is_not_trained_on(tmp_path: Path) -> None:

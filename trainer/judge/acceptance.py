@@ -20,7 +20,7 @@ from vouch.trainer.learn.frozen import FrozenClassifier
 from vouch.trainer.learn.judges import Judge, Judges
 
 ENOUGH = 100
-"""Calibration images. With fewer, a loss of 3 % would often not be seen at all."""
+"""Judged images. With fewer, a loss of 3 % would often not be seen at all."""
 USUAL_DROP, NOISE = 1.0, 2
 """The default for the largest drop, in percentage points, or this number of images if that is more: of 100 images two
 are 2 points, and two can be lost by chance. MLPerf too requires 99 % of the accuracy from quantized models."""
@@ -52,7 +52,7 @@ class Terms:
         if (chance := mcnemar_loss(pairs.only_float, pairs.only_int8)) < SIGNIFICANT:
             return (
                 f"of {pairs.judged:,} calibration images {pairs.only_float:,} are right only in float32 and "
-                f"{pairs.only_int8:,} only in int8, which is a significant loss (McNemar's one-sided test: p = "
+                f"{pairs.only_int8:,} only in int8, which is a significant drop (McNemar's one-sided test: p = "
                 f"{chance:.2g})"
             )
         return None
@@ -96,7 +96,7 @@ class Quantized:
     graph: bytes
     facts: Quantization
     differing: int
-    """Calibration images that the two graphs answer differently."""
+    """Judged images that the two graphs answer differently."""
     float_graph: bytes
     """The float32 graph, as trained."""
     judged: np.ndarray
@@ -125,7 +125,7 @@ def quantize(trained: InFloat, images: Images, judges: Judges, terms: Terms) -> 
     """
     least = 1 if terms.max_drop == WHATEVER else ENOUGH
     if judges.images < least:
-        few = f"{judges.images:,} calibration images are too few to measure the loss; at least {least} are needed"
+        few = f"too few calibration images to measure the drop in accuracy: {judges.images:,}; needed: at least {least}"
         return Refused(few, anyway=judges.images > 0)
     smaller = in_int8(trained.graph, images)
     judged = _judged(trained, smaller, images, judges)

@@ -78,7 +78,7 @@ def more_images(classes: Sequence[ClassFound], noun: str = "class") -> str:
     if worst.found.correct == worst.found.total:
         return (
             f"No {noun} needs more images than the others: every validation image of each was found; "
-            f"{short(fewest.name, NAME)} has the fewest training images, {count(fewest.learned)}"
+            f"{noun} {short(fewest.name, NAME)} has the fewest training images, {count(fewest.learned)}"
         )
     if len(counted) > 2 and sum(one.found.correct > 0 for one in counted) == 1:
         return _one_alone(counted, noun)
@@ -91,8 +91,8 @@ def more_images(classes: Sequence[ClassFound], noun: str = "class") -> str:
             "training images"
         )
     return (
-        f"No {noun} clearly needs more images than the others: {name} has the lowest recall ({said}), which may be "
-        f"chance with so few validation images"
+        f"No {noun} clearly needs more images than the others: {noun} {name} has the lowest recall ({said}), which may "
+        "be chance with so few validation images"
     )
 
 
@@ -100,9 +100,10 @@ def _one_alone(counted: Sequence[ClassFound], noun: str) -> str:
     """The advice if only one of three or more classes is found at all."""
     (only,) = (one for one in counted if one.found.correct)
     missed = sum(one.found.total for one in counted if one is not only)
+    nouns = "classes" if noun == "class" else "labels"
     return (
-        f"Only {short(only.name, NAME)} is found, and 0 of {count(missed)} images of the others: the model does not "
-        f"distinguish them, and more images of one {noun} will not change that"
+        f"Only images of {short(only.name, NAME)} are recognised, and none of the {count(missed)} images of other "
+        f"{nouns}: the model does not distinguish the {nouns}, and more images of one {noun} will not change that"
     )
 
 
@@ -132,7 +133,7 @@ def images_or_model(ability: Ability) -> str:
     if ability.backbone and new.accuracy < ENOUGH:
         return (
             f"A backbone ({ability.backbone}) would probably help most: it has learned from many other photographs, "
-            f"and this network from few; {share(new.accuracy, 1)} of the answers to new ones are right"
+            f"and this network from few; {share(new.accuracy, 1)} of the answers to new images are right"
         )
     if curve and curve.right[-1] < new.low:
         curve = None  # a curve that ends below the model's accuracy shows nothing about the model
@@ -140,7 +141,7 @@ def images_or_model(ability: Ability) -> str:
     if curve and curve.right[-1] > new.high:
         return (
             f"{bigger[0].upper()}{bigger[1:]} would help: with the same training images, {ability.judge} is right for "
-            f"{share(curve.right[-1], 1)} of new ones"
+            f"{share(curve.right[-1], 1)} of new images"
         )
     if new.accuracy >= ENOUGH and (new.low >= NEARLY or (curve and curve.right[-1] >= ENOUGH)):
         return f"Neither more images nor a bigger model can improve much: {share(new.accuracy)} are right"

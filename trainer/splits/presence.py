@@ -41,7 +41,7 @@ def _too_few_images(
         together = f"; groups are not divided ({source.groups.how})"
     return TrainError(
         f"class {_named(source, short)} has {count or 'no'} example{'s' * (count != 1)} in {split}; it needs "
-        f"{_needed(at_least)}{together}; {_without(counts >= at_least)}"
+        f"{_needed(at_least)}{together}; {_without(counts >= at_least, 'images')}"
     )
 
 
@@ -56,7 +56,7 @@ def _too_few_groups(source: Source, split: str, part: Rows, units: np.ndarray, a
     return TrainError(
         f"class {_named(source, short)} has its {len(of_class):,} images in {split} in {len(names):,} "
         f"group{'s' * (len(names) != 1)} ({', '.join(names[:3])}{', ...' * (len(names) > 3)}; by {source.groups.how})"
-        f"{shared}; groups are not divided, so it needs {_needed(at_least)}; {_without(units >= at_least)}"
+        f"{shared}; groups are not divided, so it needs {_needed(at_least)}; {_without(units >= at_least, 'groups')}"
     )
 
 
@@ -69,10 +69,10 @@ def _needed(at_least: int) -> str:
     return "at least one" if at_least == 1 else f"at least {at_least}, to be in every split"
 
 
-def _without(enough: np.ndarray) -> str:
-    """What to do about classes with too few images; `enough` is bool, shape (K,)."""
+def _without(enough: np.ndarray, what: str) -> str:
+    """What to do about classes with too few images or groups; `enough` is bool, shape (K,)."""
     if enough.sum() < 2:
-        return "without such classes fewer than two would be left"
+        return f"fewer than two classes have enough {what}: add {what}"
     return "--leave-out-small-classes trains without such classes"
 
 

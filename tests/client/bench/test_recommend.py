@@ -54,4 +54,4 @@ def test_a_lone_call_without_answer_sets_no_limit() -> None:
     found = recommend([closed(1, 1, p50_s=None, p99_s=None)], None)
 
     assert (found.slo_ms, found.point) == (None, None)
-    assert found.sentence == "No setting is recommended: single calls were not answered."
+    assert found.sentence == "No setting is recommended: calls sent one at a time were not answered."

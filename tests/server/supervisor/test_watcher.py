@@ -121,7 +121,7 @@ async def test_a_bundle_in_a_folder_of_another_name_is_refused_with_its_place(tm
     await house.look()
 
     assert house.served("Tiny") == 0
-    assert house.refusals("Tiny")[1].endswith("is tiny version 1 by its manifest, which belongs in tiny/1")
+    assert house.refusals("Tiny")[1].endswith("names tiny version 1, which belongs in tiny/1")
 
 
 async def test_no_model_waits_for_another(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ async def test_a_served_folder_that_vanishes_or_becomes_another_is_noticed(
         assert caplog.text.count("tiny version 1 is served from memory, but its folder was changed or removed") == 1
         shutil.copytree(aside, bundle.path, copy_function=shutil.copyfile)
         assert await there()
-        assert "the folder of tiny version 1 is as published again" in caplog.text
+        assert "the folder of tiny version 1 is complete and unchanged again" in caplog.text
     (bundle.path / "model.onnx").write_bytes(b"another one")
     assert not await there()
     shutil.rmtree(bundle.path)

@@ -49,10 +49,10 @@ def pairs(judged: int, only_float: int, only_int8: int) -> Pairs:
         (500, 5, 1, None, None),
         (500, 3, 40, None, None),  # int8 is better
         (3000, 3, 0, 0.1, None),  # though the accuracies differ by a little more in floats
-        (3000, 15, 0, 0.5, "a significant loss"),
+        (3000, 15, 0, 0.5, "a significant drop"),
         (3000, 4, 0, 0.1, "0.13 percentage points less, but --max-drop allows 0.1"),
         (1000, 1, 0, 0.0, "0.10 percentage points less, but --max-drop allows 0$"),
-        (1000, 20, 5, 5.0, "a significant loss"),
+        (1000, 20, 5, 5.0, "a significant drop"),
         (1000, 400, 0, 100.0, None),
     ],
 )
@@ -116,9 +116,9 @@ def test_too_few_judged_images_refuse(
     refused = quantize(in_float(fitted[0], splits, judges), splits.fit.images, judges, Terms(99))
     nothing = quantize(in_float(fitted[0], splits, none), splits.fit.images, none, Terms(100))
 
-    assert refused == Refused("99 calibration images are too few to measure the loss; at least 100 are needed")
+    assert refused == Refused("too few calibration images to measure the drop in accuracy: 99; needed: at least 100")
     assert nothing == Refused(
-        "0 calibration images are too few to measure the loss; at least 1 are needed", anyway=False
+        "too few calibration images to measure the drop in accuracy: 0; needed: at least 1", anyway=False
     )
     assert isinstance(taken, Quantized)
     assert taken.facts.tune.total == 1

@@ -22,12 +22,12 @@ def of(correct: int, total: int = 100) -> Accuracy:
     ("found", "begins"),
     [
         ({"ants": (98, 100, 500), "bees": (70, 100, 60)}, "Add images of bees first: 70 of 100 found, 95 % interval"),
-        ({"ants": (8, 10, 50), "bees": (9, 10, 60)}, "No class clearly needs more images than the others: ants has"),
+        ({"ants": (8, 10, 50), "bees": (9, 10, 60)}, "No class clearly needs more images than the others: class ants"),
         ({"ants": (10, 10, 50), "bees": (12, 12, 30)}, "No class needs more images than the others: every"),
         ({"ants": (0, 0, 50), "bees": (3, 12, 30), "flies": (99, 100, 9)}, "Add images of bees first: 3 of 12"),
         (
             {"ants": (0, 4, 9), "bees": (9, 9, 60), "flies": (0, 6, 9)},
-            "Only bees is found, and 0 of",
+            "Only images of bees are recognised, and none of the 10 images of other classes: the model",
         ),
         ({"a" * 99: (1, 90, 2), "bees": (80, 90, 2)}, "Add images of aaaa"),
     ],
@@ -48,11 +48,21 @@ def test_the_worst_of_many_classes_may_be_so_by_chance() -> None:
     assert more_images([usual[0], ClassFound("odd", of(10, 20), 100)], "label").startswith("Add images of odd first")
 
 
+def test_one_label_alone_is_spoken_of_as_a_label() -> None:
+    """A multi-label model has labels, no classes."""
+    found = [ClassFound(name, of(right, 10), 50) for name, right in (("ants", 0), ("bees", 9), ("flies", 0))]
+
+    assert more_images(found, "label") == (
+        "Only images of bees are recognised, and none of the 20 images of other labels: the model does not distinguish "
+        "the labels, and more images of one label will not change that"
+    )
+
+
 def test_one_mistake_is_no_reason_where_all_others_are_found() -> None:
     """It may have hit either class; several of them have not by chance."""
     few, many = ([ClassFound("ants", of(n, 10), 50), ClassFound("bees", of(10, 10), 60)] for n in (9, 3))
 
-    assert more_images(few).startswith("No class clearly needs more images than the others: ants has the lowest recall")
+    assert "more images than the others: class ants has the lowest recall (9 of 10" in more_images(few)
     assert more_images(many).startswith("Add images of ants first: 3 of 10 found")
 
 

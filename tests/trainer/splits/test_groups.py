@@ -99,6 +99,8 @@ def test_a_class_needs_a_group_for_every_split() -> None:
         "it needs at least 3, to be in every split; --leave-out-small-classes",
     ):
         split(source)
+    with pytest.raises(TrainError, match="; fewer than two classes have enough groups: add groups$"):
+        split(grouped(of(all=examples([0] * 10 + [1] * 30 + [2] * 30)), all=[k // 35 for k in range(70)]))
     kept, said = without_small_classes(source, makes_tune=True)
     assert kept.classes == ("b", "c")
     assert "a (10 images)" in said[0]

@@ -278,7 +278,7 @@ def test_files_are_called_by_their_names() -> None:
             of(all=Examples(different(1).repeat(9, axis=0), np.array([0, 1, 2] * 3))),
             "class .* has no examples in",
         ),
-        (of(all=examples([0, 0, 1, 1])), "without such classes fewer than two would be left"),
+        (of(all=examples([0, 0, 1, 1])), "fewer than two classes have enough images: add images"),
         (of(all=examples([0, 0, 1, 1, 1, 2, 2, 2])), "--leave-out-small-classes trains without such classes"),
         (of(fit=examples([0, 1, 2] * 2)), r"class a \(and 2 more\) has 2 examples in fit; it needs at least 3"),
         (of(validation=examples([0, 1, 2] * 2)), "made up has no fit split; it has validation"),
