@@ -102,7 +102,9 @@ def test_a_linear_model_says_where_the_score_came_from(page: Page) -> None:
         texts: list[str] = page.evaluate(PARTS)
         return texts if texts[2] == "score of 3" else None
 
-    said, score, _ = until(shown)
+    texts = until(shown)
+    assert texts
+    said, score, _ = texts
     numbers = [float(number) for number in re.findall(r"[+-][\d.]+\d", said.replace(MINUS, "-"))]
 
     assert len(numbers) == 3
