@@ -204,7 +204,7 @@ REFUSED: dict[str, tuple[Make, str]] = {
     "PNG that is cut off": (lambda: cut(saved(COLOUR, "PNG")), "truncated"),
     "JPEG that is cut off": (lambda: cut(saved(SMOOTH, "JPEG"), 0.9), "truncated"),
     "WebP that is cut off": (lambda: cut(saved(SMOOTH, "WEBP")), "truncated"),
-    "WebP of two sizes": (lambda: smaller_canvas(saved(np.dstack([COLOUR, ALPHA]), "WEBP")), "two sizes"),
+    "WebP of two sizes": (lambda: smaller_canvas(saved(np.dstack([COLOUR, ALPHA]), "WEBP")), "two different sizes"),
     "JPEG of 12 bits": (lambda: of_bits(12), "12 bits a sample; expected 8"),
     "PNG of Apple": (
         lambda: PNG + chunk(b"CgBI", bytes(4)) + saved(COLOUR, "PNG")[8:],
@@ -215,7 +215,7 @@ REFUSED: dict[str, tuple[Make, str]] = {
         "its tRNS chunk.*has 2 bytes; expected 6",
     ),
     "PNG of 3 bits": (lambda: raw_png(3, 0, rows_of(3 * WIDTH)), "3 bits and colour type 0"),
-    "PNG with too few rows": (partial(raw_png, 8, 0, rows_of(8 * WIDTH)[: 3 * (1 + WIDTH)]), "rows .* are lacking"),
+    "PNG with too few rows": (partial(raw_png, 8, 0, rows_of(8 * WIDTH)[: 3 * (1 + WIDTH)]), "rows .* are missing"),
     "PNG whose last byte is lacking": (partial(raw_png, 8, 0, bytes(HEIGHT * (1 + WIDTH) - 1)), "truncated"),
     "PNG, interlaced, without its last rows": (partial(raw_png, 1, 0, bytes(13), interlace=1), "truncated"),
     "PNG whose rows are damaged": (
@@ -248,6 +248,6 @@ REFUSED: dict[str, tuple[Make, str]] = {
     "base64": (lambda: b"iVBORw0KGgoAAAANSUhEUgAA", "a PNG picture in base64; decode the base64 first"),
     "PNG sent as text": (lambda: PNG.replace(b"\r\n", b"\n") + bytes(40), "line ends were changed"),
     "PNG read as text": (lambda: saved(GREY, "PNG").decode("utf-8", "replace").encode(), "read as text"),
-    "noise": (lambda: np.random.default_rng(1).bytes(100), "100 bytes that are no picture of a known kind"),
+    "noise": (lambda: np.random.default_rng(1).bytes(100), "100 bytes that are not a picture of a known kind"),
 }
 """By what they are: files that are refused, and why."""

@@ -113,7 +113,7 @@ async def test_a_probe_opens_a_bundle_at_its_place_alone(tmp_path: Path) -> None
     bundle = publish_tiny(ModelsFolder(tmp_path))
     moved = bundle.path.rename(bundle.path.with_name("7"))
 
-    with pytest.raises(Refused, match="7 says it is tiny version 1, whose place is"):
+    with pytest.raises(Refused, match="tiny.7 names tiny version 1, which belongs in"):
         await probe(moved, RuntimeSettings(), 1)
 
 

@@ -120,7 +120,7 @@ def test_no_answer_names_a_folder_of_the_server(models: ModelsFolder) -> None:
     assert [(path, content) for path, content in told if b"our shelf" in content or b"/tmp" in content] == []
     assert len(told) > 100
     assert b"too-short/1/model.onnx has 100 bytes" in b"".join(content for _, content in told)
-    assert "misplaced/7 says it is misplaced version 1, whose place is misplaced/1" in reasons["misplaced"]
+    assert "the manifest of misplaced/7 names misplaced version 1, which belongs in misplaced/1" in reasons["misplaced"]
     assert f"{folder}/too-short/1/model.onnx has 100 bytes" in log
 
 
