@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Dialog, Page, expect
+from playwright.sync_api import Browser, Dialog, Page, Route, expect
 
 from tests.support.browser import browser, needs_chromium
 from tests.support.digits_model import publish_digits
@@ -144,6 +144,26 @@ def test_a_pasted_image_is_asked_about(page: Page, server: PageServer) -> None:
         page.keyboard.press("ControlOrMeta+V")
         says(page, answer)
         expect(page.locator("#picture")).to_be_visible()
+
+
+def test_an_answer_is_shown_however_long_it_takes(page: Page) -> None:
+    """Meanwhile the page has loaded again what is served."""
+    example = page.locator("#examples li", has_text="answered").first
+    answer = example.inner_text().split()[-1]
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/*:predict*", hold)
+    with page.expect_request("**/*:predict*"):
+        example.locator("button").click()
+    with page.expect_request("**/latency"):
+        pass  # the last that it loads, every two seconds
+    held[0].continue_()
+    page.unroute("**/*:predict*")
+
+    says(page, answer)
 
 
 def test_a_photograph_is_taken_on_a_phone(browser: Browser, server: PageServer, page: Page) -> None:

@@ -52,6 +52,8 @@ const named = () => {
     return [];
   }
 };
+/** Whether this version is still shown: each look at the server gives a new object for it. */
+const isShown = ({ digest }) => version?.digest === digest;
 const choose = async () => {
   const [name, number] = named(), before = version?.digest;
   model = models.find((one) => one.name === name) ?? models[0] ?? null;
@@ -136,7 +138,7 @@ const predict = async () => {
     const answer = await ask(`/v1/models/${encodeURIComponent(model.name)}:predict?${query}`, {
       method: "POST", body: image.file, headers: { "Content-Type": image.file.type || "application/octet-stream" },
     });
-    if (asked && version === whose) await tell(answer, image, performance.now() - began);
+    if (asked && isShown(whose)) await tell(answer, image, performance.now() - began);
   } catch (error) {
     if (!(error instanceof Away || error instanceof Refused)) throw error;
     if (error instanceof Away) reached(false);
@@ -183,7 +185,7 @@ const showExamples = async () => {
   const whose = version, path = address(model, version, "examples");
   $("shows").hidden = true;
   const examples = about.examples ? (await ask(path).catch(() => ({ examples: [] }))).examples : [];
-  if (version !== whose || !examples.length) return;
+  if (!isShown(whose) || !examples.length) return;
   const small = whose.input_shape[0] <= MOST_SIDE;
   $("examples").replaceChildren(...examples.map(({ number, labels, answers }) => {
     const label = listed(labels) || "no label", answer = listed(answers) || "no label", right = label === answer;
