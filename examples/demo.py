@@ -153,8 +153,8 @@ def print_next_steps(path: Path, seconds: float) -> None:
     for command, about in (
         ("vouch serve models", "serve the models, until Ctrl-C"),
         ("vouch status", "in another terminal: show what is served"),
-        ("vouch evaluate", "claim and served accuracy of the running server"),
-        ("vouch predict FILE.png", "classify your own images"),
+        ("vouch evaluate --model digits", "claim and served accuracy of the running server"),
+        ("vouch predict FILE.png --model digits", "classify your own images"),
         (f"vouch verify {path}", "recount the bundle without a server"),
         ("vouch train --data mnist --name mnist", "train on MNIST, 60,000 images"),
         ("vouch train --help", "options for your own images, other networks, other losses"),
