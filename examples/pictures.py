@@ -88,9 +88,9 @@ def serving(models: str) -> Iterator[str]:
 
 
 def draw(page: Page) -> None:
-    """Draws a 7 on the pad and waits for the answer."""
+    """Draws a 7 on the pad, once the page no longer moves, and waits for the answer."""
     pad = page.locator("#pad")
-    pad.scroll_into_view_if_needed()
+    pad.hover()
     box = pad.bounding_box()
     assert box is not None
     for number, (x, y) in enumerate(SEVEN):

@@ -158,8 +158,9 @@ def test_an_answer_is_shown_however_long_it_takes(page: Page) -> None:
     page.route("**/*:predict*", hold)
     with page.expect_request("**/*:predict*"):
         example.locator("button").click()
-    with page.expect_request("**/latency"):
-        pass  # the last that it loads, every two seconds
+    for path in ("**/v1/models", "**/latency"):  # the first and the last that it loads, every two seconds
+        with page.expect_request(path):
+            pass
     held[0].continue_()
     page.unroute("**/*:predict*")
 
