@@ -1,6 +1,7 @@
-"""Long requests: their contents are taken out before protobuf reads the rest, and stay where they are.
+"""Long requests: separates images and tensors from the rest, which protobuf parses, without copying them.
 
-Protobuf would copy them, and again whenever they are asked for: each time 64 MB hold up the event loop for 60 ms.
+Protobuf would copy them when it parses the message, and again at each access. Copying 64 MB blocks the event loop for
+60 ms.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -9,17 +10,17 @@ from typing import Any
 from vouch.bundle.wire_format import Serialized, fields, varint
 
 LONG_BYTES = 1 << 20
-"""Of a request from which on its contents are taken out: copies of a shorter one take a few milliseconds."""
+"""Contents are taken out of requests over this size; copies of shorter ones take at most a few milliseconds."""
 MAX_FIELDS = 65_536
-"""Fields of a request that is looked through for contents."""
+"""Requests with more fields are left to protobuf."""
 Path = Sequence[Collection[int]]
-"""Tags of the fields that lead to the contents, the outermost first; the last are those of the contents."""
+"""Tags of the fields around the contents, the outermost first; the last are the tags of the contents."""
 
 
 def take_out(request: Serialized, path: Path) -> tuple[bytes, list[memoryview]] | None:
-    """The request without its contents, and these in their order.
+    """The request without its contents, and the contents in order, as views of the request.
 
-    None where the request is short, or its contents do not lie together in one field at each step of the path.
+    None if the request is short, or if its contents are not all inside one field at each step of the path.
     """
     if len(request) <= LONG_BYTES:
         return None
@@ -31,10 +32,10 @@ def take_out(request: Serialized, path: Path) -> tuple[bytes, list[memoryview]] 
 def read_long(
     request: Serialized, path: Path, decode: Callable[[Serialized], Any]
 ) -> tuple[Any, list[memoryview] | None]:
-    """The message, and its contents where they are taken out of it.
+    """The message, and the contents taken out of it; None as contents if they are still in the message.
 
     Args:
-        decode: to a message; raises InvalidRequest where the bytes are none.
+        decode: parses a message; raises InvalidRequest if the bytes are not one.
     """
     taken = take_out(request, path)
     return (decode(request), None) if taken is None else (decode(taken[0]), taken[1])

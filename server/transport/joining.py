@@ -1,4 +1,4 @@
-"""Pieces of a long request as one: copied in a thread, for 64 MB would hold up the event loop for 60 ms."""
+"""Joins the pieces of a long request in a thread: copying 64 MB would block the event loop for 60 ms."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ import numpy as np
 from vouch.server.rpc.method import Serialized
 
 AT_ONCE_BYTES = 1 << 20
-"""Together, of pieces that are joined on the event loop: about a millisecond."""
+"""Pieces of at most this size together are joined on the event loop, which takes about a millisecond."""
 
 
 async def joined(pieces: Sequence[Serialized | bytearray]) -> Serialized:
-    """All pieces as one. Long ones are copied by numpy, which lets others work meanwhile."""
+    """All pieces as one. Long ones are copied by numpy, which releases the interpreter's lock."""
     if len(pieces) == 1 and isinstance(pieces[0], bytes):
         return pieces[0]
     if sum(map(len, pieces)) <= AT_ONCE_BYTES:
